@@ -1,0 +1,34 @@
+//! The commands, one module each.
+
+pub(crate) mod cluster;
+mod demo;
+mod sensors;
+mod serve;
+mod simulate;
+mod token;
+
+use std::future::Future;
+
+use crate::args::{ClusterCommand, Command, SensorsCommand};
+use crate::failure::Failure;
+
+/// Carries a command out.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Simulate(args) => block_on(simulate::run(args)),
+        Command::Sensors(SensorsCommand::List { node, filter, limit }) => sensors::list(&node, &filter, limit),
+        Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
+        Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
+        Command::Token(command) => token::run(command),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(work)
+}

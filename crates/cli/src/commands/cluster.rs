@@ -1,0 +1,101 @@
+//! `sensocto cluster status`.
+
+use serde_json::value::RawValue;
+
+use crate::api::{Api, Health};
+use crate::args::NodeArgs;
+use crate::failure::Failure;
+use crate::output::{self, Table, printable};
+
+pub(crate) const HEALTH: &str = "/api/v1/cluster/health";
+
+pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.url, args.token.as_deref())?;
+    let raw: Box<RawValue> = api.get(HEALTH, &[])?;
+    if args.json {
+        return Ok(output::line(raw.get())?);
+    }
+    let health: Health = serde_json::from_str(raw.get())
+        .map_err(|error| Failure::failed(format!("the node answered what this program does not know: {error}")))?;
+    for line in shown(&health) {
+        output::line(&line)?;
+    }
+    Ok(())
+}
+
+fn shown(health: &Health) -> Vec<String> {
+    let Health { node, sensors, connectors, rooms, users, identical, nodes, joining } = health;
+    let mut lines = vec![
+        format!(
+            "node {}: {sensors} sensors, {connectors} connectors, {rooms} rooms, {users} users; identical on {} of {} nodes",
+            printable(node),
+            identical.nodes,
+            identical.of
+        ),
+        String::new(),
+    ];
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let mut table =
+        Table::new(&["NODE", "STATE", "FRESHNESS", "SENSORS", "BEHIND", "DIGEST", "BREAKER", "SINCE", "CAUSE"]);
+    for node in nodes {
+        table.row([
+            node.name.clone(),
+            node.state.clone(),
+            node.freshness.clone(),
+            node.sensors.to_string(),
+            or_dash(node.versions_behind.map(|behind| behind.to_string())),
+            or_dash(node.digest_age_ms.map(|age| format!("{} ago", output::time(age)))),
+            node.breaker.clone(),
+            output::time(node.since_ms),
+            node.cause.clone().unwrap_or_default(),
+        ]);
+    }
+    lines.extend(table.lines());
+    if !joining.is_empty() {
+        let mut table = Table::new(&["JOINING", "STATE", "ATTEMPTS", "NEXT"]);
+        for peer in joining {
+            let next =
+                peer.next_ms.filter(|_| peer.state == "retrying").map(|next| format!("in {}", output::time(next)));
+            table.row([
+                peer.address.clone(),
+                peer.state.clone(),
+                or_dash(peer.attempts.map(|attempts| attempts.to_string())),
+                or_dash(next),
+            ]);
+        }
+        lines.push(String::new());
+        lines.extend(table.lines());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_not_there_yet_is_shown_with_its_next_attempt() {
+        let health: Health = serde_json::from_value(serde_json::json!({
+            "node": "a", "generation": 1, "sensors": 300, "connectors": 12, "rooms": 3, "users": 5,
+            "identical": {"nodes": 1, "of": 2},
+            "nodes": [
+                {"name": "a", "generation": 1, "state": "local", "freshness": "fresh", "since_ms": 61_000, "digest_age_ms": null,
+                 "cause": null, "sensors": 200, "versions_behind": null, "breaker": "closed", "failures": 0},
+                {"name": "b", "generation": 1, "state": "suspect", "freshness": "stale", "since_ms": 900, "digest_age_ms": 2_100,
+                 "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3}
+            ],
+            "joining": [{"address": "127.0.0.1:7403", "state": "retrying", "attempts": 4, "next_ms": 2_000}]
+        }))
+        .expect("the form that a node gives");
+        let expected = "\
+node a: 300 sensors, 12 connectors, 3 rooms, 5 users; identical on 1 of 2 nodes
+
+NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  SINCE   CAUSE
+a     local    fresh      200      -       -          closed   1 min
+b     suspect  stale      100      3       2.1 s ago  open     900 ms  no digest for 2.1 s
+
+JOINING         STATE     ATTEMPTS  NEXT
+127.0.0.1:7403  retrying  4         in 2.0 s";
+        assert_eq!(shown(&health).join("\n"), expected);
+    }
+}

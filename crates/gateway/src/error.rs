@@ -1,0 +1,137 @@
+//! The only place that turns what went wrong into a status and a body.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sensocto_node::model::FieldError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The body of every answer of the API that is no success.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    error: ErrorJson,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorJson {
+    /// For programs: `invalid_parameter`, `unknown_parameter`, `not_found`, `unauthorized`, `method_not_allowed`,
+    /// `misdirected` or `internal`.
+    code: &'static str,
+    /// The parameter that is meant, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// For people.
+    message: String,
+    /// What would have been allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<String>,
+}
+
+/// Why a request got no answer of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// A parameter has a value that is not allowed.
+    InvalidParameter { field: String, allowed: String },
+    /// There is no such parameter here.
+    UnknownParameter { field: String, allowed: String },
+    /// There is nothing of this kind with this id.
+    NotFound { what: &'static str },
+    /// There is no such path.
+    UnknownPath,
+    /// The path is there, the method is not.
+    MethodNotAllowed,
+    /// Reading needs a user token here.
+    Unauthorized,
+    /// The name in `Host` is not one of this node's.
+    Misdirected,
+    /// A defect of this program.
+    Internal,
+}
+
+/// Longest part of a request that is repeated in an answer, in characters.
+const ECHO_CHARACTERS_MAX: usize = 64;
+
+impl ApiError {
+    /// A parameter has a value that is not allowed.
+    pub(crate) fn invalid(field: &str, allowed: impl Into<String>) -> ApiError {
+        ApiError::InvalidParameter { field: echo(field), allowed: allowed.into() }
+    }
+
+    /// There is no such parameter here; `allowed` are those that are.
+    pub(crate) fn unknown_parameter(field: &str, allowed: &[&str]) -> ApiError {
+        let allowed = if allowed.is_empty() { "no parameters".to_owned() } else { allowed.join(", ") };
+        ApiError::UnknownParameter { field: echo(field), allowed }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            ApiError::InvalidParameter { .. } | ApiError::UnknownParameter { .. } => StatusCode::BAD_REQUEST,
+            ApiError::NotFound { .. } | ApiError::UnknownPath => StatusCode::NOT_FOUND,
+            ApiError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ApiError::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn body(self) -> ErrorBody {
+        let plain = |code, message: String| ErrorJson { code, field: None, message, allowed: None };
+        let error = match self {
+            ApiError::InvalidParameter { field, allowed } => ErrorJson {
+                code: "invalid_parameter",
+                message: format!("{field} must be {allowed}"),
+                field: Some(field),
+                allowed: Some(allowed),
+            },
+            ApiError::UnknownParameter { field, allowed } => ErrorJson {
+                code: "unknown_parameter",
+                message: format!("there is no parameter {field} here, only {allowed}"),
+                field: Some(field),
+                allowed: Some(allowed),
+            },
+            ApiError::NotFound { what } => plain("not_found", format!("no node has a {what} with this id")),
+            ApiError::UnknownPath => plain("not_found", "there is nothing at this path, see /api/docs".to_owned()),
+            ApiError::MethodNotAllowed => plain("method_not_allowed", "this path takes other methods, see /api/docs".to_owned()),
+            ApiError::Unauthorized => {
+                plain("unauthorized", "this needs Authorization: Bearer and a token of `sensocto token create user`".to_owned())
+            }
+            ApiError::Misdirected => plain(
+                "misdirected",
+                "this node listens on loopback only and is not known by the name in Host: use 127.0.0.1, or allow the origin".to_owned(),
+            ),
+            ApiError::Internal => plain("internal", "the node failed to answer this, its log says why".to_owned()),
+        };
+        ErrorBody { error }
+    }
+
+    /// As a line of text, for paths outside of the API.
+    pub(crate) fn into_text(self) -> Response {
+        let status = self.status();
+        (status, format!("{}\n", self.body().error.message)).into_response()
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> ApiError {
+        ApiError::invalid(error.field, error.allowed)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let challenge = self == ApiError::Unauthorized;
+        let mut response = (self.status(), Json(self.body())).into_response();
+        if challenge {
+            let realm = HeaderValue::from_static("Bearer realm=\"sensocto\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        }
+        response
+    }
+}
+
+/// Part of a request as it may stand in an answer: short, and without characters that do something.
+fn echo(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(ECHO_CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,277 @@
+//! The API over a real listener.
+
+use std::time::Duration;
+
+use sensocto_node::{AttributeId, LastValue};
+use serde_json::{Value, json};
+
+use crate::testing::{Running, Setup, connector, key, presence, sensor, user_token};
+
+fn ids(answer: &Value, list: &str, id: &str) -> Vec<String> {
+    let lines = answer[list].as_array().unwrap_or_else(|| panic!("{answer}"));
+    lines.iter().map(|line| line[id].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn sensors_are_listed_filtered_and_paged() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for (id, sensor_type, room) in
+        [("s1", "ecg", Some("lab")), ("s2", "ecg", None), ("s3", "gps", Some("lab")), ("ö/4 %", "gps", None)]
+    {
+        held.push(handle.register_sensor(sensor(id, sensor_type, room)).await.expect("registered"));
+    }
+    let list = async |query: &str| running.get(&format!("/api/v1/sensors{query}")).await.json();
+
+    let all = list("").await;
+    assert_eq!(ids(&all, "sensors", "sensor_id"), ["s1", "s2", "s3", "ö/4 %"]);
+    assert_eq!((&all["total"], &all["next"]), (&json!(4), &Value::Null));
+    assert_eq!(all["sensors"][0]["freshness"], "fresh");
+    assert_eq!(all["sensors"][0]["node"], "a");
+
+    assert_eq!(ids(&list("?type=ecg").await, "sensors", "sensor_id"), ["s1", "s2"]);
+    assert_eq!(ids(&list("?type=gps&room=lab").await, "sensors", "sensor_id"), ["s3"]);
+    assert_eq!(ids(&list("?connector=c1&node=a&limit=1000").await, "sensors", "sensor_id").len(), 4);
+    for nothing in ["?node=b", "?connector=c", "?room=la", "?type="] {
+        let answer = list(nothing).await;
+        assert_eq!((ids(&answer, "sensors", "sensor_id").len(), &answer["total"]), (0, &json!(0)), "{nothing}");
+    }
+
+    let first = list("?limit=3").await;
+    assert_eq!((&first["next"], &first["total"]), (&json!("s3"), &json!(4)));
+    let second = list("?limit=3&after=s3").await;
+    assert_eq!((ids(&second, "sensors", "sensor_id"), &second["next"]), (vec!["ö/4 %".to_owned()], &Value::Null));
+    assert_eq!(ids(&list("?after=zzz").await, "sensors", "sensor_id"), ["ö/4 %"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_sensor_comes_with_its_last_values() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let entry = handle.register_sensor(sensor("ö/4 %", "temperature", None)).await.expect("registered");
+    let value = LastValue { payload: r#"{"value":21.5}"#.to_owned(), timestamp: "1767000000123".to_owned() };
+    let attribute = AttributeId::new("celsius").expect("an id");
+    entry.values().expect("a sensor").set(&attribute, value, handle.clock().mono());
+
+    for target in ["/api/v1/sensors/%C3%B6%2F4%20%25", "/api/v1/sensors/%C3%B6%2F4%20%25?max_age_ms=0&timeout_ms=1"] {
+        let answer = running.get(target).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer = answer.json();
+        assert_eq!(answer["sensor"]["sensor_id"], "ö/4 %");
+        assert_eq!(
+            answer["state"]["values"]["celsius"],
+            json!({"payload": {"value": 21.5}, "timestamp": 1_767_000_000_123_u64})
+        );
+        assert_eq!((&answer["state"]["source"], &answer["state"]["freshness"]), (&json!("local"), &json!("fresh")));
+    }
+    drop(entry);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_sensor_is_not_found_and_an_impossible_one_is_refused() {
+    let running = Running::local().await;
+    let unknown = running.get("/api/v1/sensors/nobody").await;
+    assert_eq!((unknown.status, &unknown.json()["error"]["code"]), (404, &json!("not_found")));
+    for impossible in ["a%00b", "a%0Ab", "%ff", &"x".repeat(129)] {
+        let answer = running.get(&format!("/api/v1/sensors/{impossible}")).await;
+        assert_eq!((answer.status, &answer.json()["error"]["field"]), (400, &json!("sensor_id")), "{impossible}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn connectors_are_listed_and_paged() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for id in ["c1", "c2", "c3"] {
+        held.push(handle.register_connector(connector(id)).await.expect("registered"));
+    }
+    let answer = running.get("/api/v1/connectors?limit=2").await.json();
+    assert_eq!(ids(&answer, "connectors", "connector_id"), ["c1", "c2"]);
+    assert_eq!((&answer["total"], &answer["next"]), (&json!(3), &json!("c2")));
+    assert_eq!(answer["connectors"][0]["features"], json!(["batch"]));
+    let rest = running.get("/api/v1/connectors?limit=2&after=c2").await.json();
+    assert_eq!((ids(&rest, "connectors", "connector_id"), &rest["next"]), (vec!["c3".to_owned()], &Value::Null));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_connections_of_a_user_are_gathered_under_the_newest_name() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for presence in [
+        presence("p1", "u1", "Ada", Some("lab"), 2_000),
+        presence("p2", "u2", "Grace", None, 1_000),
+        presence("p3", "u1", "Ada L.", Some("lab"), 3_000),
+        presence("p4", "u1", "A.", Some("roof"), 1_000),
+    ] {
+        held.push(handle.register_presence(presence).await.expect("registered"));
+    }
+    let users = running.get("/api/v1/users").await.json();
+    assert_eq!((ids(&users, "users", "user_id"), &users["total"]), (vec!["u1".to_owned(), "u2".to_owned()], &json!(2)));
+    assert_eq!(users["users"][0]["user_name"], "Ada L.");
+    let connections = users["users"][0]["connections"].as_array().expect("a list");
+    assert_eq!(connections.len(), 3);
+    let first = json!({"device": "web", "room_id": "lab", "mode": null, "online_at": 2_000, "node": "a"});
+    assert_eq!(connections[0], first);
+
+    let page = running.get("/api/v1/users?limit=1").await.json();
+    assert_eq!((ids(&page, "users", "user_id"), &page["next"]), (vec!["u1".to_owned()], &json!("u1")));
+    let page = running.get("/api/v1/users?limit=1&after=u1").await.json();
+    assert_eq!((ids(&page, "users", "user_id"), &page["next"]), (vec!["u2".to_owned()], &Value::Null));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rooms_count_their_sensors_and_each_person_once() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let _sensors = [
+        handle.register_sensor(sensor("s1", "ecg", Some("lab"))).await.expect("registered"),
+        handle.register_sensor(sensor("s2", "ecg", Some("attic"))).await.expect("registered"),
+        handle.register_sensor(sensor("s3", "ecg", None)).await.expect("registered"),
+    ];
+    let _people = [
+        handle.register_presence(presence("p1", "u1", "Ada", Some("lab"), 1)).await.expect("registered"),
+        handle.register_presence(presence("p2", "u1", "Ada", Some("lab"), 2)).await.expect("registered"),
+        handle.register_presence(presence("p3", "u2", "Grace", Some("roof"), 2)).await.expect("registered"),
+        handle.register_presence(presence("p4", "u3", "Edsger", None, 2)).await.expect("registered"),
+    ];
+    let rooms = running.get("/api/v1/rooms").await.json();
+    let expected = json!([
+        {"room_id": "attic", "sensors": 1, "users": 0},
+        {"room_id": "lab", "sensors": 1, "users": 1},
+        {"room_id": "roof", "sensors": 0, "users": 1},
+    ]);
+    assert_eq!((&rooms["rooms"], &rooms["total"], &rooms["next"]), (&expected, &json!(3), &Value::Null));
+    let page = running.get("/api/v1/rooms?after=attic&limit=1").await.json();
+    assert_eq!((ids(&page, "rooms", "room_id"), &page["next"]), (vec!["lab".to_owned()], &json!("lab")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_health_of_the_cluster_has_every_node() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let _sensor = handle.register_sensor(sensor("s1", "ecg", Some("lab"))).await.expect("registered");
+    let health = running.get("/api/v1/cluster/health").await.json();
+    assert_eq!(
+        (&health["node"], &health["sensors"], &health["rooms"], &health["users"]),
+        (&json!("a"), &json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!((&health["identical"], &health["joining"]), (&json!({"nodes": 1, "of": 1}), &json!([])));
+    let node = &health["nodes"][0];
+    assert_eq!((&node["name"], &node["state"], &node["freshness"]), (&json!("a"), &json!("local"), &json!("fresh")));
+    assert_eq!((&node["sensors"], &node["connectors"], &node["presences"]), (&json!(1), &json!(0), &json!(0)));
+    assert_eq!((&node["breaker"], &node["failures"], &node["cause"]), (&json!("closed"), &json!(0), &Value::Null));
+    assert_eq!(health["generation"], json!(handle.me().generation.0));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
+    let running = Running::local().await;
+    let limits = "a whole number from 1 to 1000";
+    let filters = "type, connector, node, room, after, limit";
+    let table = [
+        ("/api/v1/sensors?limit=0", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=1001", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=-1", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=ten", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=99999999999999999999", "invalid_parameter", "limit", limits),
+        ("/api/v1/sensors?limit=1&limit=2", "invalid_parameter", "limit", "given once"),
+        ("/api/v1/sensors?typ=ecg", "unknown_parameter", "typ", filters),
+        ("/api/v1/sensors?Type=ecg", "unknown_parameter", "Type", filters),
+        ("/api/v1/sensors?type=ecg&a%0Ab", "unknown_parameter", "ab", filters),
+        ("/api/v1/connectors?node=a", "unknown_parameter", "node", "after, limit"),
+        ("/api/v1/users?limit=0", "invalid_parameter", "limit", limits),
+        ("/api/v1/rooms?x", "unknown_parameter", "x", "after, limit"),
+        ("/api/v1/cluster/health?x=1", "unknown_parameter", "x", "no parameters"),
+        ("/api/v1/sensors/s1?max_age_ms=60001", "invalid_parameter", "max_age_ms", "a whole number from 0 to 60000"),
+        ("/api/v1/sensors/s1?timeout_ms=0", "invalid_parameter", "timeout_ms", "a whole number from 1 to 10000"),
+        ("/health/ready?x=1", "unknown_parameter", "x", "no parameters"),
+    ];
+    for (target, code, field, allowed) in table {
+        let answer = running.get(target).await;
+        assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/json")), "{target}");
+        let error = &answer.json()["error"];
+        assert_eq!(
+            (&error["code"], &error["field"], &error["allowed"]),
+            (&json!(code), &json!(field), &json!(allowed)),
+            "{target}"
+        );
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(field)), "{target}");
+    }
+    let long = running.get(&format!("/api/v1/sensors?{}=1", "x".repeat(5_000))).await;
+    assert!(long.status == 400 && long.body.len() < 500, "only a part of the request is repeated");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_told_apart() {
+    let running = Running::local().await;
+    for target in
+        ["/api", "/api/", "/api/v1", "/api/v2/sensors", "/api/v1/sensors/", "/api/v1/sensors/a/b", "/api/v1/nothing"]
+    {
+        let answer = running.get(target).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!("not_found")), "{target}");
+    }
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
+        let answer = running.request(method, "/api/v1/sensors", "Content-Length: 0\r\n").await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (405, &json!("method_not_allowed")), "{method}");
+        assert_eq!(answer.header("allow"), Some("GET,HEAD"), "{method}");
+    }
+    for target in ["/health/live", "/metrics", "/"] {
+        let answer = running.request("POST", target, "Content-Length: 0\r\n").await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,HEAD")), "{target}");
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{target}");
+    }
+    let head = running.request("HEAD", "/api/v1/sensors", "").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn where_others_can_reach_the_node_the_api_is_for_users() {
+    let running = Setup::public().start().await;
+    let user = user_token();
+    let claims = crate::UserClaims {
+        user_id: sensocto_node::UserId::new("u1").expect("an id"),
+        name: "Ada".to_owned(),
+        valid_for: Duration::from_secs(60),
+    };
+    let sensor = key().mint_sensor(&claims).expect("a token");
+    let guest = key().mint_guest().expect("a token");
+    let paths = ["sensors", "sensors/s1", "connectors", "users", "rooms", "cluster/health"];
+    for path in paths {
+        let target = format!("/api/v1/{path}");
+        let refused = running.get(&target).await;
+        assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("unauthorized")), "{path}");
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"sensocto\""));
+        for wrong in ["", "x", "missing", &sensor, &guest] {
+            assert_eq!(running.get_as(wrong, &target).await.status, 401, "{path} with {wrong}");
+        }
+        let expected = if path == "sensors/s1" { 404 } else { 200 };
+        assert_eq!(running.get_as(&user, &target).await.status, expected, "{path}");
+        let lower = running.request("GET", &target, &format!("authorization: bearer {user}\r\n")).await;
+        assert_eq!(lower.status, expected, "{path}");
+        let basic = running.request("GET", &target, &format!("Authorization: Basic {user}\r\n")).await;
+        assert_eq!(basic.status, 401, "{path}");
+    }
+    for target in ["/health/live", "/health/ready", "/api/openapi.json", "/"] {
+        assert_eq!(running.get(target).await.status, 200, "{target} is for everybody");
+    }
+    running.stop().await;
+
+    let mut open = Setup::public();
+    open.config.open = true;
+    let running = open.start().await;
+    assert_eq!(running.get("/api/v1/sensors").await.status, 200, "the operator opened it");
+    running.stop().await;
+}

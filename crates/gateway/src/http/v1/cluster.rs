@@ -1,0 +1,135 @@
+//! `/api/v1/cluster/health`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use sensocto_node::{ClusterHealth, Joining, Kind, NodeHealth};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::error::ErrorBody;
+use crate::http::query::{NoParameters, Query};
+use crate::wire::millis;
+
+/// The cluster as the answering node sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClusterHealthJson {
+    /// The answering node.
+    node: String,
+    /// Which start of it.
+    generation: u64,
+    /// Sensors on all nodes.
+    sensors: usize,
+    /// Connectors on all nodes.
+    connectors: usize,
+    /// Rooms that sensors or people are in.
+    rooms: usize,
+    /// People who are here.
+    users: usize,
+    identical: IdenticalJson,
+    /// All nodes, the answering one included, by name.
+    nodes: Vec<NodeHealthJson>,
+    /// The addresses that the answering node was told to join.
+    joining: Vec<JoiningJson>,
+}
+
+/// On how many nodes the entries are proved to be what the answering node holds.
+#[derive(Debug, Serialize, ToSchema)]
+struct IdenticalJson {
+    nodes: usize,
+    of: usize,
+}
+
+/// One node, as the answering node sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct NodeHealthJson {
+    name: String,
+    /// Which start of it.
+    generation: u64,
+    /// `local`, `alive`, `suspect`, `unreachable` or `removed`.
+    state: &'static str,
+    /// How far the answering node's copy of its entries can be trusted.
+    freshness: &'static str,
+    /// For how many milliseconds it has been in this state.
+    since_ms: u64,
+    /// How long ago it last proved itself; null for the answering node, and before the first time.
+    digest_age_ms: Option<u64>,
+    /// Why it is in this state, in words, where there is something to explain.
+    cause: Option<&'static str>,
+    sensors: u64,
+    connectors: u64,
+    presences: u64,
+    /// Its changes that the answering node has not yet heard of, as far as it knows.
+    versions_behind: u64,
+    /// Its entries that the answering node cannot read.
+    unreadable: u64,
+    /// Entries of its earlier starts that wait for it to register them again.
+    retired: u64,
+    /// The circuit breaker in front of calls to it: `closed`, `open` or `half_open`.
+    breaker: &'static str,
+    /// Calls in a row that it did not answer.
+    failures: u32,
+}
+
+/// One address to join.
+#[derive(Debug, Serialize, ToSchema)]
+struct JoiningJson {
+    address: String,
+    /// `connected` or `retrying`.
+    state: &'static str,
+}
+
+/// The cluster as this node sees it.
+#[utoipa::path(
+    get,
+    path = "/cluster/health",
+    tag = "discovery",
+    operation_id = "cluster_health",
+    responses(
+        (status = 200, description = "The health of the cluster", body = ClusterHealthJson),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+    )
+)]
+pub(super) async fn health(State(app): State<Arc<App>>, _: Query<NoParameters>) -> Json<ClusterHealthJson> {
+    Json(health_json(app.handle.cluster_health()))
+}
+
+fn health_json(health: ClusterHealth) -> ClusterHealthJson {
+    ClusterHealthJson {
+        node: health.me.node.to_string(),
+        generation: health.me.generation.0,
+        sensors: health.sensors,
+        connectors: health.connectors,
+        rooms: health.rooms,
+        users: health.users,
+        identical: IdenticalJson { nodes: health.identical.nodes, of: health.identical.of },
+        nodes: health.nodes.iter().map(node_json).collect(),
+        joining: health.joining.into_iter().map(joining_json).collect(),
+    }
+}
+
+fn node_json(node: &NodeHealth) -> NodeHealthJson {
+    NodeHealthJson {
+        name: node.origin.node.to_string(),
+        generation: node.origin.generation.0,
+        state: node.state.as_str(),
+        freshness: node.freshness.as_str(),
+        since_ms: millis(node.since),
+        digest_age_ms: node.digest_age.map(millis),
+        cause: node.cause,
+        sensors: node.counts[Kind::Sensor.index()],
+        connectors: node.counts[Kind::Connector.index()],
+        presences: node.counts[Kind::Presence.index()],
+        versions_behind: node.versions_behind,
+        unreadable: node.unreadable,
+        retired: node.retired,
+        breaker: node.breaker.as_str(),
+        failures: node.failures,
+    }
+}
+
+fn joining_json(joining: Joining) -> JoiningJson {
+    JoiningJson { address: joining.address, state: if joining.connected { "connected" } else { "retrying" } }
+}

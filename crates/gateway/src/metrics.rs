@@ -1,0 +1,241 @@
+//! What the gateway counts. Every label is from a closed set: nothing that a client chose ever becomes one.
+
+use axum::http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use sensocto_node::Handle;
+
+/// The kinds of topics that a client can join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum TopicKind {
+    /// `sensocto:connector:…`
+    Connector,
+    /// `sensocto:sensor:…`
+    Sensor,
+    /// `discovery:…`
+    Discovery,
+    /// `presence:…`
+    Presence,
+    /// Anything else.
+    Unknown,
+}
+
+impl TopicKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            TopicKind::Connector => "connector",
+            TopicKind::Sensor => "sensor",
+            TopicKind::Discovery => "discovery",
+            TopicKind::Presence => "presence",
+            TopicKind::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether a join was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum JoinOutcome {
+    Joined,
+    Refused,
+}
+
+impl JoinOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            JoinOutcome::Joined => "joined",
+            JoinOutcome::Refused => "refused",
+        }
+    }
+}
+
+/// Why a connection got no further than the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Cut {
+    /// There were as many as there may be.
+    Full,
+    /// It said nothing.
+    Silent,
+    /// It took too long over a request, or broke the rules of HTTP.
+    Malformed,
+    /// The system had no file for it.
+    OutOfFiles,
+}
+
+impl Cut {
+    fn as_str(self) -> &'static str {
+        match self {
+            Cut::Full => "full",
+            Cut::Silent => "silent",
+            Cut::Malformed => "malformed",
+            Cut::OutOfFiles => "out_of_files",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JoinLabel {
+    topic: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabel {
+    route: String,
+    status: &'static str,
+}
+
+/// The gateway's metrics. Cloning it copies pointers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GatewayMetrics {
+    sockets_open: Gauge,
+    sockets_refused: Counter,
+    socket_closes: Family<CodeLabel, Counter>,
+    frames_in: Counter,
+    frames_out: Counter,
+    joins: Family<JoinLabel, Counter>,
+    resyncs: Counter,
+    requests: Family<RequestLabel, Counter>,
+    panics: Counter,
+    connections_open: Gauge,
+    connections_cut: Family<ReasonLabel, Counter>,
+}
+
+impl GatewayMetrics {
+    /// Makes them part of the node's metrics.
+    pub(crate) fn new(handle: &Handle) -> GatewayMetrics {
+        let metrics = GatewayMetrics::default();
+        handle.metrics().register(|registry| {
+            registry.register("sockets_open", "Sockets that are open", metrics.sockets_open.clone());
+            registry.register("sockets_refused", "Sockets refused for their origin", metrics.sockets_refused.clone());
+            registry.register(
+                "socket_closes",
+                "Sockets closed by this node, by close code",
+                metrics.socket_closes.clone(),
+            );
+            registry.register("socket_frames_in", "Frames from clients", metrics.frames_in.clone());
+            registry.register("socket_frames_out", "Frames to clients", metrics.frames_out.clone());
+            registry.register("joins", "Joins of channels by kind of topic and outcome", metrics.joins.clone());
+            registry.register(
+                "resyncs",
+                "Snapshots sent because a client was too slow for the changes",
+                metrics.resyncs.clone(),
+            );
+            registry.register("http_requests", "Requests by route and class of status", metrics.requests.clone());
+            registry.register("http_panics", "Requests that ended in a defect of this program", metrics.panics.clone());
+            registry.register(
+                "connections_open",
+                "Connections of clients, sockets included",
+                metrics.connections_open.clone(),
+            );
+            registry.register(
+                "connections_cut",
+                "Connections cut by the listener, by reason",
+                metrics.connections_cut.clone(),
+            );
+        });
+        metrics
+    }
+
+    /// A socket was opened.
+    pub(crate) fn socket_opened(&self) {
+        self.sockets_open.inc();
+    }
+
+    /// A socket that was opened is no more, whoever ended it.
+    pub(crate) fn socket_ended(&self) {
+        self.sockets_open.dec();
+    }
+
+    /// A socket was refused for its origin.
+    pub(crate) fn socket_refused(&self) {
+        self.sockets_refused.inc();
+    }
+
+    /// This node closed a socket with a close code.
+    pub(crate) fn socket_closed(&self, code: u16) {
+        let code = match code {
+            1000 => "1000",
+            1001 => "1001",
+            1002 => "1002",
+            1003 => "1003",
+            1007 => "1007",
+            1008 => "1008",
+            1009 => "1009",
+            1011 => "1011",
+            1012 => "1012",
+            1013 => "1013",
+            _ => "other",
+        };
+        self.socket_closes.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    /// A frame came from a client.
+    pub(crate) fn frame_in(&self) {
+        self.frames_in.inc();
+    }
+
+    /// A frame went to a client.
+    pub(crate) fn frame_out(&self) {
+        self.frames_out.inc();
+    }
+
+    /// A client asked to join a channel.
+    pub(crate) fn join(&self, topic: TopicKind, outcome: JoinOutcome) {
+        self.joins.get_or_create(&JoinLabel { topic: topic.as_str(), outcome: outcome.as_str() }).inc();
+    }
+
+    /// A client was too slow for the changes and got a snapshot instead.
+    pub(crate) fn resync(&self) {
+        self.resyncs.inc();
+    }
+
+    /// A request was answered. `route` is the pattern that matched, never the path that was asked for.
+    pub(crate) fn request(&self, route: &str, status: StatusCode) {
+        let status = match status.as_u16() / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&RequestLabel { route: route.to_owned(), status }).inc();
+    }
+
+    /// A request ended in a panic.
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// A connection was taken in; it counts until the answer is dropped.
+    pub(crate) fn connection_opened(&self) -> OpenConnection {
+        self.connections_open.inc();
+        OpenConnection(self.connections_open.clone())
+    }
+
+    /// The listener cut a connection.
+    pub(crate) fn connection_cut(&self, cut: Cut) {
+        self.connections_cut.get_or_create(&ReasonLabel { reason: cut.as_str() }).inc();
+    }
+}
+
+/// One connection in the count of open ones.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,173 @@
+//! One WebSocket: the loop that reads, decides, and writes as fast as its client reads.
+//!
+//! Each socket is one task that owns everything of it. What changes in the world is kept as keys until the client has room for it,
+//! so a slow client costs a set of keys, and nobody waits for it.
+
+mod backpressure;
+mod connector;
+mod discovery;
+mod handshake;
+mod members;
+mod params;
+mod presence;
+mod sensor;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use sensocto_channels::Frame;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::App;
+pub(crate) use handshake::upgrade;
+use session::Session;
+
+/// Largest frame in bytes that a client may send.
+pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Largest message in bytes that a client may send.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Buffer in bytes per socket and direction; many sockets are idle most of the time.
+pub(crate) const BUFFER_BYTES: usize = 8 * 1024;
+/// Frames that wait for the writer. What does not fit is not made yet.
+const WRITER_FRAMES_MAX: usize = 4;
+/// Bytes of replies that wait for a client; above it the client is not read until it has read them.
+const REPLY_BYTES_MAX: usize = 256 * 1024;
+/// A client that says nothing for this long is gone. Every client sends a heartbeat every 30 s.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// A client that takes nothing for this long is cut off.
+const UNDRAINED_MAX: Duration = Duration::from_secs(30);
+/// How often time alone is looked at: silence here, and then the freshness of nodes.
+const TICK: Duration = Duration::from_millis(250);
+/// How long the goodbye may take.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// Why the node ends a socket, as WebSocket close codes (RFC 6455, 7.4.1). Never 1000: clients do not come back after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseCode {
+    /// The node stops, or the client does not read: come back, here or elsewhere.
+    Restart = 1012,
+    /// What came is no frame of the serializer.
+    Malformed = 1011,
+    /// A frame or message over the limit.
+    TooLarge = 1009,
+    /// Nothing was heard for too long.
+    Silent = 1002,
+}
+
+/// What the client's side of the socket brought.
+enum Incoming {
+    Frame(Frame),
+    /// Alive, and nothing to do.
+    Sign,
+    End(Option<CloseCode>),
+}
+
+/// Runs one socket to its end.
+pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) {
+    let (sink, mut stream) = socket.split();
+    let (writer, frames) = mpsc::channel(WRITER_FRAMES_MAX);
+    let mut writing = tokio::spawn(write(sink, frames));
+    app.metrics.socket_opened();
+    let mut heard_at = Instant::now();
+    let mut drained_at = Instant::now();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let code = loop {
+        let backlog = session.channels.pending_frames() > 0;
+        if !backlog {
+            drained_at = Instant::now();
+        }
+        let listening = session.channels.pending_bytes() < REPLY_BYTES_MAX;
+        tokio::select! {
+            biased;
+            () = app.stopping.cancelled() => break Some(CloseCode::Restart),
+            permit = writer.reserve(), if backlog => {
+                let Ok(permit) = permit else { break None };
+                drained_at = Instant::now();
+                if let Some(frame) = session.channels.poll_transmit() {
+                    app.metrics.frame_out();
+                    permit.send(message(frame));
+                }
+            }
+            incoming = stream.next(), if listening => {
+                heard_at = Instant::now();
+                match read(incoming) {
+                    Incoming::Frame(frame) => {
+                        app.metrics.frame_in();
+                        if let Err(code) = session.handle(&frame).await {
+                            break Some(code);
+                        }
+                    }
+                    Incoming::Sign => {}
+                    Incoming::End(code) => break code,
+                }
+            }
+            () = session.something_happened() => {}
+            _ = tick.tick() => {
+                if heard_at.elapsed() > IDLE_MAX {
+                    break Some(CloseCode::Silent);
+                }
+                if drained_at.elapsed() > UNDRAINED_MAX {
+                    break Some(CloseCode::Restart);
+                }
+            }
+        }
+        // Only a client with an empty backlog is told more: until then, what changes collapses into what it will be told.
+        if session.channels.pending_frames() == 0 && writer.capacity() > 0 {
+            session.tell();
+        }
+    };
+    // What the socket registered leaves the world before the goodbye, which may take its time.
+    drop(session);
+    if let Some(code) = code {
+        app.metrics.socket_closed(code as u16);
+        let close = Message::Close(Some(CloseFrame { code: code as u16, reason: "".into() }));
+        // A writer that does not take it is ended below.
+        let _ = tokio::time::timeout(CLOSE_MAX, writer.send(close)).await;
+    }
+    drop(writer);
+    if tokio::time::timeout(CLOSE_MAX, &mut writing).await.is_err() {
+        writing.abort();
+    }
+    app.metrics.socket_ended();
+}
+
+fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::Text(text.into()),
+        Frame::Binary(bytes) => Message::Binary(bytes.into()),
+    }
+}
+
+fn read(incoming: Option<Result<Message, axum::Error>>) -> Incoming {
+    match incoming {
+        Some(Ok(Message::Text(text))) => Incoming::Frame(Frame::Text(text.as_str().to_owned())),
+        Some(Ok(Message::Binary(bytes))) => Incoming::Frame(Frame::Binary(bytes.to_vec())),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Sign,
+        Some(Ok(Message::Close(_))) | None => Incoming::End(None),
+        Some(Err(error)) => Incoming::End(handshake::close_code(error)),
+    }
+}
+
+/// Writes frames, several at a time where several wait.
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut frames: mpsc::Receiver<Message>) {
+    while let Some(frame) = frames.recv().await {
+        if sink.feed(frame).await.is_err() {
+            return;
+        }
+        while let Ok(frame) = frames.try_recv() {
+            if sink.feed(frame).await.is_err() {
+                return;
+            }
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+    // The other side may be gone already.
+    let _ = sink.close().await;
+}

@@ -1,0 +1,93 @@
+//! The channels of one socket, by what they are joined to.
+
+use std::collections::BTreeMap;
+
+use sensocto_channels::ChannelId;
+use sensocto_node::{Batch, LocalEntry};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::discovery::DiscoveryChannel;
+use super::presence::PresenceChannel;
+use super::sensor::SensorChannel;
+
+/// What a channel is.
+#[derive(Debug)]
+pub(super) enum Member {
+    Connector(LocalEntry),
+    Sensor(Box<SensorChannel>),
+    Discovery(Box<DiscoveryChannel>),
+    Presence(Box<PresenceChannel>),
+    /// A channel that takes everything and does nothing, for the clients' own tests.
+    Test,
+}
+
+impl Member {
+    /// The entry that it keeps in the world and that another registration may take over.
+    pub(super) fn entry(&self) -> Option<&LocalEntry> {
+        match self {
+            Member::Connector(entry) => Some(entry),
+            Member::Sensor(sensor) => Some(&sensor.entry),
+            Member::Discovery(_) | Member::Presence(_) | Member::Test => None,
+        }
+    }
+
+    /// Whether it is told of the world.
+    pub(super) fn watches(&self) -> bool {
+        matches!(self, Member::Discovery(_) | Member::Presence(_))
+    }
+}
+
+/// The channels of one socket.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    members: BTreeMap<ChannelId, (Member, DropGuard)>,
+    watching: Vec<ChannelId>,
+}
+
+impl Members {
+    /// Adds a channel; what it returns is cancelled when the channel goes.
+    pub(super) fn insert(&mut self, channel: ChannelId, member: Member) -> CancellationToken {
+        if member.watches() {
+            self.watching.push(channel);
+        }
+        let gone = CancellationToken::new();
+        self.members.insert(channel, (member, gone.clone().drop_guard()));
+        gone
+    }
+
+    pub(super) fn remove(&mut self, channel: ChannelId) {
+        self.members.remove(&channel);
+        self.watching.retain(|watching| *watching != channel);
+    }
+
+    pub(super) fn get_mut(&mut self, channel: ChannelId) -> Option<&mut Member> {
+        self.members.get_mut(&channel).map(|(member, _)| member)
+    }
+
+    /// The channels that are told of the world.
+    pub(super) fn watching(&self) -> &[ChannelId] {
+        &self.watching
+    }
+
+    /// Notes what changed in the world.
+    pub(super) fn take(&mut self, batch: &Batch) {
+        for channel in &self.watching {
+            match self.members.get_mut(channel) {
+                Some((Member::Discovery(discovery), _)) => discovery.take(batch),
+                Some((Member::Presence(presence), _)) => presence.take(batch),
+                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+            }
+        }
+    }
+
+    /// What changed in the world was not told in time: everybody who watches starts over.
+    pub(super) fn start_over(&mut self) {
+        for channel in &self.watching {
+            match self.members.get_mut(channel) {
+                Some((Member::Discovery(discovery), _)) => discovery.start_over(),
+                Some((Member::Presence(presence), _)) => presence.start_over(),
+                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+            }
+        }
+    }
+}

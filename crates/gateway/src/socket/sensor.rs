@@ -1,0 +1,303 @@
+//! `sensocto:sensor:<sensor_id>`: a sensor is registered for as long as it is joined, and its measurements come in here.
+
+use std::time::Duration;
+
+use sensocto_channels::{Json, Payload};
+use sensocto_node::model::attribute;
+use sensocto_node::{
+    Attribute, AttributeId, ConnectorId, FieldError, LastValue, LocalEntry, PAYLOAD_BYTES_MAX, Record, RoomId, Sensor,
+    SensorId, WriteError,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{connector, params};
+use crate::App;
+
+const KEYS: [&str; 9] = [
+    "connector_id",
+    "connector_name",
+    "sensor_id",
+    "sensor_name",
+    "sensor_type",
+    "attributes",
+    "sampling_rate",
+    "batch_size",
+    "bearer_token",
+];
+/// Largest `batch_size` that a sensor may name.
+const BATCH_SIZE_MAX: f64 = 1_000_000.0;
+
+/// One joined sensor.
+#[derive(Debug)]
+pub(super) struct SensorChannel {
+    pub(super) entry: LocalEntry,
+    sensor: Sensor,
+}
+
+/// What an event is answered with; most are not.
+pub(super) enum Answer {
+    Silence,
+    Ok(Json),
+    Error(Json),
+    /// To everybody on the topic, the sender included.
+    Broadcast(Json),
+}
+
+impl Answer {
+    fn error(reason: &str) -> Answer {
+        Answer::Error(Json::reason(reason))
+    }
+}
+
+impl SensorChannel {
+    /// Registers the sensor of a join, or says why not.
+    pub(super) async fn join(app: &App, id: &str, join: &Payload) -> Result<SensorChannel, Json> {
+        let join = params::required(join, &KEYS)?;
+        if join.get("sensor_id").and_then(Value::as_str) != Some(id) {
+            return Err(Json::reason(params::JOIN_CRASHED));
+        }
+        let token = join.get("bearer_token").and_then(Value::as_str).unwrap_or_default();
+        let bearer = app.auth.check_bearer(token).map_err(|_| Json::reason(params::UNAUTHORIZED))?;
+        let wall_ms = app.handle.clock().now().wall_ms;
+        let sensor = read(&join, bearer.username, wall_ms).map_err(params::invalid_field)?;
+        let entry = app.handle.register_sensor(sensor.clone()).await.map_err(|error| connector::refused(&error))?;
+        Ok(SensorChannel { entry, sensor })
+    }
+
+    /// Takes an event of the connector.
+    pub(super) async fn handle(&mut self, event: &str, payload: &Payload, mono: Duration) -> Answer {
+        match event {
+            "measurement" => self.measurement(payload, mono).await,
+            "measurements_batch" => self.batch(payload, mono).await,
+            "update_attributes" => self.update_attributes(payload).await,
+            "update_connector" => self.update_connector(payload).await,
+            "ping" => echo(payload).map_or(Answer::Silence, Answer::Ok),
+            "shout" => echo(payload).map_or(Answer::Silence, Answer::Broadcast),
+            _ => Answer::Silence,
+        }
+    }
+
+    async fn measurement(&mut self, payload: &Payload, mono: Duration) -> Answer {
+        let Ok(measurement) = payload.parse::<Measurement<'_>>() else { return Answer::Silence };
+        let Some((id, value, timestamp)) = measurement.parts() else { return Answer::Silence };
+        let Some(id) = attribute_id(id) else { return Answer::error("invalid_attribute_id") };
+        if value.get().len() + timestamp.get().len() > PAYLOAD_BYTES_MAX {
+            return Answer::error("payload_too_large");
+        }
+        let payload = imu_of_text(&id, value).unwrap_or_else(|| value.get().to_owned());
+        let last = LastValue { payload, timestamp: timestamp.get().to_owned() };
+        self.take(vec![(id, last)], mono).await
+    }
+
+    async fn batch(&mut self, payload: &Payload, mono: Duration) -> Answer {
+        let Ok(batch) = payload.parse::<Vec<&RawValue>>() else { return Answer::Silence };
+        let read: Vec<Option<(AttributeId, LastValue)>> = batch.iter().map(|one| batched(one)).collect();
+        let failed_count = read.iter().filter(|one| one.is_none()).count();
+        if failed_count > 0 {
+            return Answer::Error(Json::of(&InvalidBatch { reason: "invalid_batch", failed_count }));
+        }
+        self.take(read.into_iter().flatten().collect(), mono).await
+    }
+
+    /// Keeps values, and registers the attributes that were not known.
+    async fn take(&mut self, values: Vec<(AttributeId, LastValue)>, mono: Duration) -> Answer {
+        let unknown = values.iter().filter(|(id, _)| !self.sensor.attributes.contains_key(id));
+        let mut changed = None;
+        for (id, value) in unknown {
+            let sensor = changed.get_or_insert_with(|| self.sensor.clone());
+            let payload = serde_json::from_str::<Value>(&value.payload).ok();
+            let inferred = || Attribute::inferred(id, payload.as_ref());
+            sensor.attributes.entry(id.clone()).or_insert_with(inferred);
+            if sensor.attributes.len() > attribute::ATTRIBUTES_MAX {
+                return Answer::error("too_many_attributes");
+            }
+        }
+        if let Some(store) = self.entry.values() {
+            for (id, value) in values {
+                store.set(&id, value, mono);
+            }
+        }
+        match changed {
+            None => Answer::Silence,
+            Some(sensor) => self
+                .change(sensor)
+                .await
+                .map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Silence),
+        }
+    }
+
+    async fn update_attributes(&mut self, payload: &Payload) -> Answer {
+        let Ok(update) = payload.parse::<Map<String, Value>>() else { return Answer::Silence };
+        let (Some(action), Some(id), Some(metadata)) =
+            (update.get("action"), update.get("attribute_id"), update.get("metadata"))
+        else {
+            return Answer::Silence;
+        };
+        let register = match action.as_str() {
+            Some("register") => true,
+            Some("unregister") => false,
+            Some(_) | None => return Answer::error("invalid_action"),
+        };
+        let Some(id) = id.as_str().and_then(|id| AttributeId::new(id).ok()) else {
+            return Answer::error("invalid_attribute_id");
+        };
+        let mut sensor = self.sensor.clone();
+        if register {
+            match Attribute::from_metadata(&id, metadata) {
+                Ok(attribute) => sensor.attributes.insert(id, attribute),
+                Err(error) => return Answer::Error(params::invalid_field(error)),
+            };
+        } else {
+            sensor.attributes.remove(&id);
+        }
+        self.change(sensor).await.map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Silence)
+    }
+
+    async fn update_connector(&mut self, payload: &Payload) -> Answer {
+        let Ok(update) = payload.parse::<Map<String, Value>>() else { return Answer::Silence };
+        let name = update.get("connector_name").and_then(Value::as_str).unwrap_or_default();
+        let mut sensor = self.sensor.clone();
+        sensor.connector_name = name.to_owned();
+        if !(1..=100).contains(&name.len()) || sensor.validate().is_err() {
+            return Answer::error("invalid_connector_name");
+        }
+        #[derive(Serialize)]
+        struct Renamed<'a> {
+            connector_name: &'a str,
+        }
+        let renamed = Json::of(&Renamed { connector_name: name });
+        self.change(sensor)
+            .await
+            .map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Ok(renamed))
+    }
+
+    /// Changes the facts in the world, and here when that worked.
+    async fn change(&mut self, sensor: Sensor) -> Result<(), WriteError> {
+        self.entry.update(Record::Sensor(sensor.clone())).await?;
+        self.sensor = sensor;
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct InvalidBatch {
+    reason: &'static str,
+    failed_count: usize,
+}
+
+/// One measurement as it is written. Null is a value; only a missing key is missing.
+#[derive(Deserialize)]
+struct Measurement<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    attribute_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    timestamp: Option<&'a RawValue>,
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Measurement<'a> {
+    fn parts(&self) -> Option<(&'a RawValue, &'a RawValue, &'a RawValue)> {
+        Some((self.attribute_id?, self.payload?, self.timestamp?))
+    }
+}
+
+fn attribute_id(raw: &RawValue) -> Option<AttributeId> {
+    let text: String = serde_json::from_str(raw.get()).ok()?;
+    AttributeId::new(&text).ok()
+}
+
+/// One measurement of a batch; `None` where it is not allowed.
+fn batched(raw: &RawValue) -> Option<(AttributeId, LastValue)> {
+    let measurement: Measurement<'_> = serde_json::from_str(raw.get()).ok()?;
+    let (id, payload, timestamp) = measurement.parts()?;
+    let fits = payload.get().len() + timestamp.get().len() <= PAYLOAD_BYTES_MAX;
+    let value = LastValue { payload: payload.get().to_owned(), timestamp: timestamp.get().to_owned() };
+    fits.then(|| attribute_id(id)).flatten().map(|id| (id, value))
+}
+
+/// Some devices write an inertial measurement as the text `ts,ax,ay,az,rx,ry,rz[,qw,qx,qy,qz]`; what cannot be read of it is 0.
+fn imu_of_text(id: &AttributeId, payload: &RawValue) -> Option<String> {
+    #[derive(Serialize)]
+    struct Axes {
+        x: f64,
+        y: f64,
+        z: f64,
+    }
+    #[derive(Serialize)]
+    struct Imu {
+        accelerometer: Axes,
+        gyroscope: Axes,
+    }
+    if id.as_str() != "imu" {
+        return None;
+    }
+    let text: String = serde_json::from_str(payload.get()).ok()?;
+    let numbers: Vec<f64> = text.split(',').map(finite).collect();
+    let [_, ax, ay, az, rx, ry, rz, ..] = numbers[..] else { return None };
+    let imu = Imu { accelerometer: Axes { x: ax, y: ay, z: az }, gyroscope: Axes { x: rx, y: ry, z: rz } };
+    serde_json::to_string(&imu).ok()
+}
+
+fn finite(text: &str) -> f64 {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite()).unwrap_or(0.0)
+}
+
+/// The payload as it came, where it is JSON.
+pub(super) fn echo(payload: &Payload) -> Option<Json> {
+    payload.as_json().map(Json::of)
+}
+
+fn read(join: &Map<String, Value>, username: Option<String>, wall_ms: u64) -> Result<Sensor, FieldError> {
+    let batch_size = params::number(join, "batch_size")?;
+    if !(0.0..=BATCH_SIZE_MAX).contains(&batch_size) {
+        return Err(FieldError { field: "batch_size", allowed: "a number from 0 to 1,000,000" });
+    }
+    let sensor = Sensor {
+        sensor_id: SensorId::new(params::text(join, "sensor_id")?)?,
+        sensor_name: params::text(join, "sensor_name")?.to_owned(),
+        sensor_type: params::text(join, "sensor_type")?.to_owned(),
+        connector_id: ConnectorId::new(params::text(join, "connector_id")?)?,
+        connector_name: params::text(join, "connector_name")?.to_owned(),
+        sampling_rate: params::number(join, "sampling_rate")?,
+        batch_size: batch_size as u32,
+        username,
+        room_id: params::optional_text(join, "room_id")?.map(RoomId::new).transpose()?,
+        attributes: attribute::from_join(join.get("attributes").unwrap_or(&Value::Null))?,
+        registered_at_ms: wall_ms,
+    };
+    sensor.validate()?;
+    Ok(sensor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn an_inertial_measurement_in_text_becomes_axes() {
+        let id = AttributeId::new("imu").expect("valid");
+        let read = imu_of_text(&id, &raw(r#""1,2,3,4,5,6,x,1,0,0,0""#)).expect("read");
+        assert_eq!(read, r#"{"accelerometer":{"x":2.0,"y":3.0,"z":4.0},"gyroscope":{"x":5.0,"y":6.0,"z":0.0}}"#);
+        assert!(imu_of_text(&id, &raw(r#""1,2,3""#)).is_none());
+        assert!(imu_of_text(&AttributeId::new("x").expect("valid"), &raw(r#""1,2,3,4,5,6,7""#)).is_none());
+    }
+
+    #[test]
+    fn null_is_a_value_and_a_missing_key_is_not() {
+        assert!(batched(&raw(r#"{"attribute_id":"a","payload":null,"timestamp":null}"#)).is_some());
+        assert!(batched(&raw(r#"{"attribute_id":"a","payload":1}"#)).is_none());
+        assert!(batched(&raw(r#"{"attribute_id":"_a","payload":1,"timestamp":1}"#)).is_none());
+        assert!(batched(&raw("1")).is_none());
+    }
+}

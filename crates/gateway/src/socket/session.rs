@@ -1,0 +1,302 @@
+//! What one socket does: joins, events, and what it is told.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, ReplyTo, Request, Status, Vsn};
+use sensocto_node::{Next, Subscription};
+
+use super::discovery::{self, DiscoveryChannel, Told};
+use super::members::{Member, Members};
+use super::presence::PresenceChannel;
+use super::sensor::{self, Answer, SensorChannel};
+use super::{CloseCode, backpressure, connector, params};
+use crate::App;
+use crate::auth::User;
+use crate::metrics::{JoinOutcome, TopicKind};
+
+const SENSOR: &str = "sensocto:sensor:";
+const CONNECTOR: &str = "sensocto:connector:";
+/// Takes any join and every event: for the clients' own tests.
+const TEST: &str = "sensocto:lvntest:";
+/// What else is of this family exists, and lets nobody in.
+const OTHER: &str = "sensocto:";
+
+/// Requests for states that one socket may have under way.
+const STATE_REQUESTS_MAX: usize = 8;
+/// How long a sensor's node may take to answer.
+const STATE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Messages that are made for one client before the others get their turn.
+const TOLD_AT_ONCE: usize = 2;
+/// How long a difference waits at most for more to travel with it.
+const GATHERED: Duration = Duration::from_millis(10);
+
+/// One socket's state.
+pub(crate) struct Session {
+    app: Arc<App>,
+    pub(super) channels: sensocto_channels::Socket,
+    explicit_vsn: bool,
+    user: User,
+    members: Members,
+    subscription: Option<Subscription>,
+    states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Json)>>,
+    superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
+}
+
+impl Session {
+    pub(super) fn new(app: Arc<App>, vsn: Vsn, explicit_vsn: bool, user: User) -> Session {
+        Session {
+            app,
+            channels: sensocto_channels::Socket::new(vsn, Limits::default()),
+            explicit_vsn,
+            user,
+            members: Members::default(),
+            subscription: None,
+            states: FuturesUnordered::new(),
+            superseded: FuturesUnordered::new(),
+        }
+    }
+
+    /// Takes a frame of the client, and does what it asks.
+    pub(super) async fn handle(&mut self, frame: &Frame) -> Result<(), CloseCode> {
+        let handled = match frame {
+            Frame::Text(text) => self.channels.handle_text(text),
+            Frame::Binary(bytes) => self.channels.handle_binary(bytes),
+        };
+        if let Err(error) = handled {
+            tracing::debug!(%error, "a socket sent what is no frame");
+            return Err(CloseCode::Malformed);
+        }
+        while let Some(request) = self.channels.poll_request() {
+            match request {
+                Request::Join { channel, topic, params, replaces } => {
+                    if let Some(old) = replaces {
+                        self.members.remove(old);
+                    }
+                    self.join(channel, &topic, &params).await;
+                }
+                Request::Event { channel, event, payload, reply_to } => {
+                    self.event(channel, &event, &payload, reply_to).await;
+                }
+                Request::Leave { channel } => self.members.remove(channel),
+            }
+        }
+        if self.members.watching().is_empty() {
+            self.subscription = None;
+        }
+        Ok(())
+    }
+
+    async fn join(&mut self, channel: ChannelId, topic: &str, join: &Payload) {
+        let kind = topic_kind(topic);
+        let joined = match kind {
+            TopicKind::Sensor => {
+                let id = topic.strip_prefix(SENSOR).unwrap_or_default();
+                SensorChannel::join(&self.app, id, join).await.map(|sensor| Member::Sensor(Box::new(sensor)))
+            }
+            TopicKind::Connector => {
+                let id = topic.strip_prefix(CONNECTOR).unwrap_or_default();
+                connector::join(&self.app, id, join).await.map(Member::Connector)
+            }
+            TopicKind::Discovery => self.join_discovery(join),
+            TopicKind::Presence if !self.app.may_read(&self.user) => Err(Json::reason(params::UNAUTHORIZED)),
+            TopicKind::Presence => {
+                let presence = PresenceChannel::join(&self.app, &self.user, join).await;
+                presence.map(|presence| Member::Presence(Box::new(presence)))
+            }
+            TopicKind::Unknown if topic.starts_with(TEST) => Ok(Member::Test),
+            TopicKind::Unknown if topic.starts_with(OTHER) => Err(Json::reason(params::JOIN_CRASHED)),
+            TopicKind::Unknown => {
+                self.app.metrics.join(kind, JoinOutcome::Refused);
+                self.channels.refuse_unmatched(channel);
+                return;
+            }
+        };
+        match joined {
+            Ok(member) => {
+                self.app.metrics.join(kind, JoinOutcome::Joined);
+                self.accept(channel, member);
+            }
+            Err(response) => {
+                self.app.metrics.join(kind, JoinOutcome::Refused);
+                self.channels.refuse(channel, response);
+            }
+        }
+    }
+
+    fn join_discovery(&self, join: &Payload) -> Result<Member, Json> {
+        if !self.app.may_read(&self.user) {
+            return Err(Json::reason(params::UNAUTHORIZED));
+        }
+        let filter = discovery::filter(join)?;
+        Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
+    }
+
+    fn accept(&mut self, channel: ChannelId, member: Member) {
+        let response = match member {
+            Member::Discovery(_) => self.about_this_node(),
+            Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Test => Json::empty(),
+        };
+        self.channels.accept(channel, response);
+        if matches!(member, Member::Sensor(_)) {
+            let wall_ms = self.app.handle.clock().now().wall_ms;
+            self.channels.push(channel, backpressure::EVENT, backpressure::config(self.explicit_vsn, wall_ms));
+        }
+        if member.watches() && self.subscription.is_none() {
+            self.subscription = Some(self.app.handle.subscribe());
+        }
+        let superseded = member.entry().map(|entry| entry.superseded().clone());
+        let gone = self.members.insert(channel, member);
+        if let Some(superseded) = superseded {
+            let wait = async move {
+                tokio::select! {
+                    () = superseded.cancelled() => Some(channel),
+                    () = gone.cancelled() => None,
+                }
+            };
+            self.superseded.push(wait.boxed());
+        }
+    }
+
+    fn about_this_node(&self) -> Json {
+        #[derive(serde::Serialize)]
+        struct ThisNode<'a> {
+            node: &'a str,
+            generation: u64,
+        }
+        let me = self.app.handle.me();
+        Json::of(&ThisNode { node: me.node.as_str(), generation: me.generation.0 })
+    }
+
+    async fn event(&mut self, channel: ChannelId, event: &str, payload: &Payload, reply_to: ReplyTo) {
+        let mono = self.app.handle.clock().mono();
+        let answer = match self.members.get_mut(channel) {
+            Some(Member::Sensor(sensor)) => sensor.handle(event, payload, mono).await,
+            Some(Member::Connector(_)) => match event {
+                "ping" => sensor::echo(payload).map_or(Answer::Silence, Answer::Ok),
+                "shout" => sensor::echo(payload).map_or(Answer::Silence, Answer::Broadcast),
+                _ => Answer::Silence,
+            },
+            Some(Member::Discovery(_)) if event == "get_states" => return self.get_states(payload, reply_to),
+            Some(Member::Discovery(_) | Member::Presence(_) | Member::Test) | None => Answer::Silence,
+        };
+        match answer {
+            Answer::Silence => {}
+            Answer::Ok(response) => self.channels.reply(reply_to, Status::Ok, response),
+            Answer::Error(response) => self.channels.reply(reply_to, Status::Error, response),
+            Answer::Broadcast(payload) => self.channels.broadcast(channel, event, payload),
+        }
+    }
+
+    fn get_states(&mut self, payload: &Payload, reply_to: ReplyTo) {
+        let request = match discovery::state_request(payload) {
+            Ok(request) => request,
+            Err(response) => return self.channels.reply(reply_to, Status::Error, response),
+        };
+        if self.states.len() >= STATE_REQUESTS_MAX {
+            return self.channels.reply(reply_to, Status::Error, Json::reason("too_many_requests"));
+        }
+        let handle = self.app.handle.clone();
+        let (ids, max_age) = request;
+        self.states
+            .push(async move { (reply_to, discovery::states(handle, ids, max_age, STATE_TIMEOUT).await) }.boxed());
+    }
+
+    /// Waits until there may be something to tell the client. Dropping the future loses nothing.
+    pub(super) async fn something_happened(&mut self) {
+        let waiting = self.is_waiting();
+        let Session { app, channels, members, subscription, states, superseded, .. } = self;
+        tokio::select! {
+            next = next_of(app, subscription) => match next {
+                Next::Batch(batch) => members.take(&batch),
+                Next::Resync(_) => {
+                    app.metrics.resync();
+                    members.start_over();
+                }
+                Next::Closed => *subscription = None,
+            },
+            Some((reply_to, response)) = states.next() => channels.reply(reply_to, Status::Ok, response),
+            Some(taken_over) = superseded.next() => {
+                if let Some(channel) = taken_over {
+                    channels.close(channel, ChannelEnd::Normal);
+                    members.remove(channel);
+                }
+            }
+            () = tokio::time::sleep(GATHERED), if waiting => {}
+        }
+        // What else is there already is taken in as well, so that one message stands for all of it.
+        while let Some(next) =
+            self.subscription.as_mut().and_then(|subscription| self.app.handle.try_next(subscription))
+        {
+            match next {
+                Next::Batch(batch) => self.members.take(&batch),
+                Next::Resync(_) => {
+                    self.app.metrics.resync();
+                    self.members.start_over();
+                }
+                Next::Closed => {
+                    self.subscription = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn is_waiting(&mut self) -> bool {
+        let watching: Vec<ChannelId> = self.members.watching().to_vec();
+        watching.into_iter().any(|channel| match self.members.get_mut(channel) {
+            Some(Member::Discovery(discovery)) => discovery.is_waiting(),
+            Some(Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => false,
+        })
+    }
+
+    /// Makes messages for a client that has room for them.
+    pub(super) fn tell(&mut self) {
+        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
+            return;
+        };
+        let watching: Vec<ChannelId> = self.members.watching().to_vec();
+        for channel in watching {
+            for _ in 0..TOLD_AT_ONCE {
+                let told: ControlFlow<(), Option<Told>> = match self.members.get_mut(channel) {
+                    Some(Member::Discovery(discovery)) => discovery.tell(&self.app.handle, &world),
+                    Some(Member::Presence(presence)) => match presence.tell(&world) {
+                        Some(told) => ControlFlow::Continue(Some(told)),
+                        None => ControlFlow::Break(()),
+                    },
+                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => ControlFlow::Break(()),
+                };
+                match told {
+                    ControlFlow::Continue(Some((event, payload))) => self.channels.push(channel, event, payload),
+                    ControlFlow::Continue(None) => {}
+                    ControlFlow::Break(()) => break,
+                }
+            }
+        }
+    }
+}
+
+async fn next_of(app: &App, subscription: &mut Option<Subscription>) -> Next {
+    match subscription {
+        Some(subscription) => app.handle.next(subscription).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn topic_kind(topic: &str) -> TopicKind {
+    if topic.starts_with(SENSOR) {
+        TopicKind::Sensor
+    } else if topic.starts_with(CONNECTOR) {
+        TopicKind::Connector
+    } else if topic == "discovery:sensors" {
+        TopicKind::Discovery
+    } else if topic == "presence:all" {
+        TopicKind::Presence
+    } else {
+        TopicKind::Unknown
+    }
+}

@@ -1,0 +1,29 @@
+//! What the world is made of: ids, sensors, connectors, presences, and the rules that make them valid.
+//!
+//! Every type here is plain data. A value that exists is valid: ids check themselves when they are made or decoded, and a
+//! [`Record`] that comes from another node is validated again, because bytes from outside are never trusted.
+//!
+//! Absent from this crate: sockets, files, clocks, replication, JSON forms of the client protocol beyond the shapes in which a
+//! sensor's attributes may be written.
+#![warn(missing_docs)]
+
+pub mod attribute;
+mod connector;
+mod error;
+mod generation;
+mod id;
+mod presence;
+mod record;
+mod sensor;
+mod stamp;
+pub mod text;
+
+pub use attribute::{Attribute, AttributeId};
+pub use connector::{Connector, FEATURES_MAX};
+pub use error::FieldError;
+pub use generation::{Generation, Origin, Version};
+pub use id::{ConnectorId, NODE_NAME_BYTES_MAX, NodeName, PresenceRef, RoomId, SensorId, UserId};
+pub use presence::Presence;
+pub use record::{DecodeError, Key, Kind, RECORD_BYTES_MAX, Record, SharedId};
+pub use sensor::Sensor;
+pub use stamp::Stamp;

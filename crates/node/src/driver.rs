@@ -1,0 +1,345 @@
+//! The one loop that owns the registry: what comes in is taken in, then everything that follows from it is done, then it sleeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sensocto_model::{Generation, Key, Kind, NodeName, SensorId, Stamp};
+use sensocto_registry::breaker::BreakerState;
+use sensocto_registry::{ChangeError, Event, EventKind, Mark, Output, RegisterError, Registration, Registry};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Inbound, Purpose, Question, Reply};
+use crate::handle::{Command, Inner};
+use crate::node::EndCause;
+use crate::remote;
+use crate::world::{Batch, World};
+
+/// Inputs that are taken in before their consequences are drawn: more make larger batches, and later ones.
+const TAKEN_AT_ONCE: usize = 512;
+/// Questions of other nodes that are answered at the same time. Further ones are turned away; their askers come back.
+const ANSWERS_MAX: usize = 20;
+/// Frames of answers that wait to be taken in. When it is full, the answer waits.
+const ANSWER_FRAMES_MAX: usize = 64;
+/// The longest that one whole answer may take; the registry gives up earlier on one that stands still.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// How long a probe of a node that did not answer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Something of an answer to a question of this node.
+enum Answered {
+    Frame(Vec<u8>),
+    End { id: u64, complete: bool },
+}
+
+/// Replies to writes, held until the world that they led to is out: who has a mark can read what it stands for.
+enum Done {
+    Registered(oneshot::Sender<Result<Registration, RegisterError>>, Result<Registration, RegisterError>),
+    Updated(oneshot::Sender<Result<Mark, ChangeError>>, Result<Mark, ChangeError>),
+}
+
+pub(crate) struct Driver {
+    inner: Arc<Inner>,
+    registry: Registry,
+    commands: mpsc::Receiver<Command>,
+    inbound: mpsc::Receiver<Inbound>,
+    answered: mpsc::Receiver<Answered>,
+    answers: mpsc::Sender<Answered>,
+    answering: Arc<Semaphore>,
+    holders: BTreeMap<Key, (Stamp, CancellationToken)>,
+    done: Vec<Done>,
+    addresses: BTreeMap<NodeName, (Generation, Option<SocketAddr>)>,
+    ended: watch::Sender<Option<EndCause>>,
+    dirty: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        registry: Registry,
+        commands: mpsc::Receiver<Command>,
+        inbound: mpsc::Receiver<Inbound>,
+        ended: watch::Sender<Option<EndCause>>,
+    ) -> Driver {
+        let (answers, answered) = mpsc::channel(ANSWER_FRAMES_MAX);
+        Driver {
+            inner,
+            registry,
+            commands,
+            inbound,
+            answered,
+            answers,
+            answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            holders: BTreeMap::new(),
+            done: Vec::new(),
+            addresses: BTreeMap::new(),
+            ended,
+            dirty: true,
+        }
+    }
+
+    /// Runs until `stop`, and then lets what was released by then leave.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let wake = self.inner.clock.at(self.registry.poll_timeout());
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(command) = self.commands.recv() => self.take_command(command),
+                Some(inbound) = self.inbound.recv() => self.take_inbound(inbound),
+                Some(answered) = self.answered.recv() => self.take_answered(answered),
+                () = self.inner.released.some.notified() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            self.take_more();
+            self.settle();
+        }
+        self.settle();
+        self.inner.engine.close().await;
+    }
+
+    /// Takes in what has come meanwhile, so that one world and one delta stand for all of it.
+    fn take_more(&mut self) {
+        for _ in 0..TAKEN_AT_ONCE {
+            let mut some = false;
+            if let Ok(command) = self.commands.try_recv() {
+                self.take_command(command);
+                some = true;
+            }
+            if let Ok(inbound) = self.inbound.try_recv() {
+                self.take_inbound(inbound);
+                some = true;
+            }
+            if let Ok(answered) = self.answered.try_recv() {
+                self.take_answered(answered);
+                some = true;
+            }
+            if !some {
+                return;
+            }
+        }
+    }
+
+    /// Draws the consequences of everything that was taken in.
+    fn settle(&mut self) {
+        let now = self.inner.clock.now();
+        for (key, stamp) in self.inner.released.take() {
+            if self.holders.get(&key).is_some_and(|(held, _)| *held == stamp) {
+                self.holders.remove(&key);
+            }
+            self.registry.unregister(&key, stamp, now);
+        }
+        let due = self.registry.poll_timeout() <= now.mono;
+        if due {
+            self.registry.handle_tick(now);
+            self.dirty = true;
+            self.probe(now.mono);
+        }
+        let mut events = Vec::new();
+        while let Some(output) = self.registry.poll_output() {
+            self.carry_out(output, &mut events);
+        }
+        if self.dirty || !events.is_empty() {
+            self.publish_world(events);
+            self.dirty = false;
+        }
+        for done in self.done.drain(..) {
+            // Whoever asked may have gone away.
+            match done {
+                Done::Registered(reply, result) => drop(reply.send(result)),
+                Done::Updated(reply, result) => drop(reply.send(result)),
+            }
+        }
+    }
+
+    fn publish_world(&mut self, events: Vec<Event>) {
+        let seq = self.inner.world.load().seq + 1;
+        let view = self.registry.view().clone();
+        let (counters, tombstones) = (self.registry.counters().clone(), self.registry.tombstones());
+        let world = Arc::new(World { seq, view, counters, tombstones });
+        self.inner.world.store(Arc::clone(&world));
+        // Nobody may be subscribed.
+        let _ = self.inner.batches.send(Batch { world, events: events.into() });
+    }
+
+    fn carry_out(&mut self, output: Output, events: &mut Vec<Event>) {
+        match output {
+            Output::Publish(frame) => {
+                self.inner.metrics.published(frame.len());
+                self.inner.engine.publish(frame);
+            }
+            Output::Ask { to, id, frame } => self.ask(&to, id, frame),
+            Output::Event(event) => {
+                if matches!(event.kind, EventKind::Unregistered(_))
+                    && event.key.kind == Kind::Sensor
+                    && let Ok(id) = SensorId::new(event.key.id.as_str())
+                {
+                    self.inner.remote.forget(&id);
+                }
+                events.push(event);
+            }
+            Output::Superseded { key, stamp, by } => {
+                tracing::info!(%key, %by, "an entry moved to another node");
+                if let Some((held, token)) = self.holders.get(&key)
+                    && *held == stamp
+                {
+                    token.cancel();
+                    self.holders.remove(&key);
+                }
+            }
+            Output::NameConflict { generation } => self.name_conflict(generation),
+        }
+    }
+
+    /// Of two processes with one name, the one that was started later goes.
+    fn name_conflict(&mut self, generation: Generation) {
+        if generation < self.inner.me.generation {
+            self.ended.send_replace(Some(EndCause::NameTaken { generation }));
+        } else {
+            tracing::warn!(%generation, "another process was started under this node's name; it has to go");
+        }
+    }
+
+    fn ask(&self, to: &NodeName, id: u64, frame: Vec<u8>) {
+        let mut replies = self.inner.engine.query(to, Purpose::Ask, frame, ANSWER_MAX);
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            while let Some(reply) = replies.recv().await {
+                let answered = match reply {
+                    Reply::Frame(frame) => Answered::Frame(frame),
+                    Reply::End { complete } => Answered::End { id, complete },
+                };
+                let ended = matches!(answered, Answered::End { .. });
+                if answers.send(answered).await.is_err() || ended {
+                    return;
+                }
+            }
+            // The driver may be gone.
+            let _ = answers.send(Answered::End { id, complete: false }).await;
+        });
+    }
+
+    fn take_command(&mut self, command: Command) {
+        let now = self.inner.clock.now();
+        match command {
+            Command::Register { record, superseded, reply } => {
+                let key = record.key();
+                let result = self.registry.register(record, now);
+                if let Ok(registration) = &result {
+                    let before = self.holders.insert(key, (registration.stamp, superseded));
+                    if let Some((_, token)) = before {
+                        token.cancel();
+                    }
+                }
+                self.done.push(Done::Registered(reply, result));
+            }
+            Command::Update { record, stamp, reply } => {
+                let result = self.registry.update(record, stamp, now);
+                self.done.push(Done::Updated(reply, result));
+            }
+        }
+    }
+
+    fn take_answered(&mut self, answered: Answered) {
+        let now = self.inner.clock.now();
+        match answered {
+            Answered::Frame(frame) => self.take_frame(&frame),
+            Answered::End { id, complete } => self.registry.handle_answer_end(id, complete, now),
+        }
+        self.dirty = true;
+    }
+
+    fn take_frame(&mut self, frame: &[u8]) {
+        self.inner.metrics.received(frame.len());
+        if let Err(error) = self.registry.handle_frame(frame, self.inner.clock.now()) {
+            tracing::debug!(%error, "a frame was refused");
+        }
+    }
+
+    fn take_inbound(&mut self, inbound: Inbound) {
+        let now = self.inner.clock.now();
+        self.dirty = true;
+        match inbound {
+            Inbound::Frame(frame) => self.take_frame(&frame),
+            Inbound::Question(question) => self.answer(question),
+            Inbound::Up(origin, _) | Inbound::Down(origin) if origin == self.inner.me => {}
+            Inbound::Up(origin, _) if origin.node == self.inner.me.node => self.name_conflict(origin.generation),
+            Inbound::Up(origin, address) => {
+                tracing::info!(node = %origin.node, generation = %origin.generation, "a node is there");
+                self.registry.handle_peer_up(&origin, now);
+                if self.inner.breakers.state(&origin.node, now.mono).0 != BreakerState::Closed {
+                    self.spawn_probe(origin.node.clone());
+                }
+                self.addresses.insert(origin.node, (origin.generation, address));
+                self.show_addresses();
+            }
+            Inbound::Down(origin) => {
+                tracing::info!(node = %origin.node, generation = %origin.generation, "a node is gone");
+                self.registry.handle_peer_down(&origin, now);
+                if self.addresses.get(&origin.node).is_some_and(|(generation, _)| *generation == origin.generation) {
+                    self.addresses.remove(&origin.node);
+                    self.inner.breakers.open(&origin.node, now.mono);
+                }
+                self.show_addresses();
+            }
+        }
+    }
+
+    fn show_addresses(&self) {
+        let joined: BTreeSet<SocketAddr> = self.addresses.values().filter_map(|(_, address)| *address).collect();
+        self.inner.joined.store(Arc::new(joined));
+    }
+
+    /// Answers a question of another node, on a thread that may wait for it.
+    fn answer(&mut self, question: Question) {
+        let Ok(permit) = Arc::clone(&self.answering).try_acquire_owned() else {
+            self.inner.metrics.turned_away();
+            return;
+        };
+        let Question { purpose, payload, mut replier } = question;
+        let inner = Arc::clone(&self.inner);
+        let log = match purpose {
+            Purpose::Ask => match self.registry.answer(&payload) {
+                Ok(Some(answer)) => Some(answer),
+                Ok(None) | Err(_) => return,
+            },
+            Purpose::State => None,
+        };
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let sent = match log {
+                Some(mut frames) => frames.all(|frame| replier.frame(frame)),
+                None => remote::answer(&inner.local_values, &payload)
+                    .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame))),
+            };
+            if sent {
+                replier.complete();
+            }
+        });
+    }
+
+    /// Finds out whether nodes that did not answer do so again. A node that came back is not called before it has passed this.
+    fn probe(&self, mono: Duration) {
+        let world = self.inner.world.load();
+        self.inner.breakers.retain(|node| world.view.nodes().contains_key(node));
+        self.inner.remote.retain(|node| world.view.nodes().contains_key(node));
+        let reachable = |node: &NodeName| self.addresses.contains_key(node);
+        for node in self.inner.breakers.due_probes(mono).into_iter().filter(reachable) {
+            self.spawn_probe(node);
+        }
+    }
+
+    fn spawn_probe(&self, node: NodeName) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await;
+            tracing::debug!(%node, answered, "probed");
+        });
+    }
+}
+
+/// The world before anything was taken in.
+pub(crate) fn first_world(registry: &mut Registry) -> World {
+    World { seq: 0, view: registry.view().clone(), counters: registry.counters().clone(), tombstones: 0 }
+}

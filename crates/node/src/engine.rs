@@ -1,0 +1,118 @@
+//! What carries frames between nodes, behind a small trait.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sensocto_model::{NodeName, Origin};
+use tokio::sync::mpsc;
+
+pub mod memory;
+pub(crate) mod zenoh;
+
+/// Frames that wait for the driver. When it is full, further ones are dropped and counted: the registry repairs what they said.
+pub const INBOUND_MAX: usize = 8_192;
+/// Frames of one answer that wait for whoever asked.
+pub const REPLIES_MAX: usize = 64;
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The part of a log that the asker misses.
+    Ask,
+    /// The last values of sensors.
+    State,
+}
+
+impl Purpose {
+    /// The word for it in keys.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Ask => "ask",
+            Purpose::State => "state",
+        }
+    }
+}
+
+/// Part of an answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// A frame.
+    Frame(Vec<u8>),
+    /// The end. It is complete if whoever was asked said so itself.
+    End {
+        /// Whether the answer is whole.
+        complete: bool,
+    },
+}
+
+/// What comes from other nodes.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A published frame.
+    Frame(Vec<u8>),
+    /// A question.
+    Question(Question),
+    /// A node is there, and where it listens.
+    Up(Origin, Option<SocketAddr>),
+    /// A node is gone.
+    Down(Origin),
+}
+
+/// A question from another node. Dropping it unanswered tells the asker that no answer comes.
+pub struct Question {
+    /// What it is about.
+    pub purpose: Purpose,
+    /// What is asked.
+    pub payload: Vec<u8>,
+    /// Takes the answer.
+    pub replier: Box<dyn Replier>,
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Question").field("purpose", &self.purpose).finish_non_exhaustive()
+    }
+}
+
+/// Takes the frames of an answer. The calls may block for a slow asker: make them on a thread that may wait.
+pub trait Replier: Send {
+    /// Sends one frame; `false` when the asker is gone.
+    fn frame(&mut self, frame: Vec<u8>) -> bool;
+    /// Says that the answer is whole.
+    fn complete(self: Box<Self>);
+}
+
+/// The engine of one node.
+pub trait Engine: Send + Sync + 'static {
+    /// Sends a frame to every connected node. It waits for nobody: to a node that does not keep up it is lost.
+    fn publish(&self, frame: Vec<u8>);
+    /// Asks one node. The last reply is always [`Reply::End`], at the latest after `timeout` without one.
+    fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply>;
+    /// Leaves the cluster. Frames that were published before still leave.
+    fn close(&self) -> futures_util::future::BoxFuture<'_, ()>;
+    /// Frames that were dropped because the driver did not keep up.
+    fn inbound_dropped(&self) -> u64;
+}
+
+/// A node alone: nobody hears it, nobody answers.
+#[derive(Debug, Default)]
+pub struct NoEngine;
+
+impl Engine for NoEngine {
+    fn publish(&self, _frame: Vec<u8>) {}
+
+    fn query(&self, _to: &NodeName, _purpose: Purpose, _payload: Vec<u8>, _timeout: Duration) -> mpsc::Receiver<Reply> {
+        // A channel whose sender is gone: whoever reads it sees the end at once.
+        mpsc::channel(1).1
+    }
+
+    fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn inbound_dropped(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,130 @@
+//! An engine within one process: nodes that share a [`Hub`] form a cluster. For tests and for programs that embed several nodes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sensocto_model::{NodeName, Origin};
+use tokio::sync::mpsc;
+
+use super::{Engine, INBOUND_MAX, Inbound, Purpose, Question, REPLIES_MAX, Replier, Reply};
+
+/// What connects the nodes of one process.
+#[derive(Debug, Clone, Default)]
+pub struct Hub {
+    members: Arc<Mutex<BTreeMap<NodeName, Member>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    origin: Origin,
+    inbound: mpsc::Sender<Inbound>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Member {
+    fn send(&self, inbound: Inbound) -> bool {
+        let sent = self.inbound.try_send(inbound).is_ok();
+        if !sent {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        sent
+    }
+}
+
+/// The engine of one node of a [`Hub`].
+#[derive(Debug)]
+pub struct MemoryEngine {
+    hub: Hub,
+    me: NodeName,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Hub {
+    /// Connects a node with all that are connected.
+    #[must_use]
+    pub fn connect(&self, me: Origin) -> (MemoryEngine, mpsc::Receiver<Inbound>) {
+        let (inbound, receiver) = mpsc::channel(INBOUND_MAX);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let member = Member { origin: me.clone(), inbound, dropped: Arc::clone(&dropped) };
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        for other in members.values() {
+            other.send(Inbound::Up(me.clone(), None));
+            member.send(Inbound::Up(other.origin.clone(), None));
+        }
+        members.insert(me.node.clone(), member);
+        drop(members);
+        (MemoryEngine { hub: self.clone(), me: me.node, dropped }, receiver)
+    }
+
+    fn disconnect(&self, node: &NodeName) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gone) = members.remove(node) {
+            for other in members.values() {
+                other.send(Inbound::Down(gone.origin.clone()));
+            }
+        }
+    }
+
+    fn others(&self, me: &NodeName) -> Vec<Member> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.iter().filter(|(name, _)| *name != me).map(|(_, member)| member.clone()).collect()
+    }
+}
+
+struct MemoryReplier(mpsc::Sender<Reply>);
+
+impl Replier for MemoryReplier {
+    fn frame(&mut self, frame: Vec<u8>) -> bool {
+        self.0.blocking_send(Reply::Frame(frame)).is_ok()
+    }
+
+    fn complete(self: Box<Self>) {
+        // An asker that is gone needs no end.
+        let _ = self.0.blocking_send(Reply::End { complete: true });
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn publish(&self, frame: Vec<u8>) {
+        for other in self.hub.others(&self.me) {
+            other.send(Inbound::Frame(frame.clone()));
+        }
+    }
+
+    fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply> {
+        let (sender, receiver) = mpsc::channel(REPLIES_MAX);
+        let (inner, mut replies) = mpsc::channel(REPLIES_MAX);
+        let target = self.hub.others(&self.me).into_iter().find(|member| member.origin.node == *to);
+        if let Some(target) = target {
+            target.send(Inbound::Question(Question { purpose, payload, replier: Box::new(MemoryReplier(inner)) }));
+        }
+        tokio::spawn(async move {
+            loop {
+                let reply = tokio::time::timeout(timeout, replies.recv()).await.ok().flatten();
+                let reply = reply.unwrap_or(Reply::End { complete: false });
+                let ended = matches!(reply, Reply::End { .. });
+                if sender.send(reply).await.is_err() || ended {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        self.hub.disconnect(&self.me);
+        Box::pin(async {})
+    }
+
+    fn inbound_dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for MemoryEngine {
+    fn drop(&mut self) {
+        self.hub.disconnect(&self.me);
+    }
+}

@@ -1,0 +1,353 @@
+//! The Discovery API: what applications, the gateway and the command line build on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sensocto_model::{Connector, Key, Kind, Origin, Presence, Record, Sensor, SensorId, Stamp};
+use sensocto_registry::{ChangeError, Held, Mark, RegisterError, Registration};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::breakers::Breakers;
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::health::{ClusterHealth, Identical, Joining, NodeHealth};
+use crate::listing::{self, Page, SensorFilter};
+use crate::remote::{self, Remote, StateAnswer};
+use crate::values::{LocalValues, SensorValues};
+use crate::world::{Batch, Next, Subscription, World};
+
+/// Writes that wait for the driver. When it is full, further ones wait with their callers.
+pub(crate) const COMMANDS_MAX: usize = 4_096;
+
+/// Why a write was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteError {
+    /// The record is not allowed.
+    Refused(RegisterError),
+    /// Another registration took the entry's place.
+    Superseded,
+    /// The node is stopping.
+    Stopping,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Refused(error) => error.fmt(formatter),
+            WriteError::Superseded => formatter.write_str("another registration took its place"),
+            WriteError::Stopping => formatter.write_str("the node is stopping"),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// A write on its way to the driver.
+pub(crate) enum Command {
+    Register {
+        record: Record,
+        superseded: CancellationToken,
+        reply: oneshot::Sender<Result<Registration, RegisterError>>,
+    },
+    Update {
+        record: Record,
+        stamp: Stamp,
+        reply: oneshot::Sender<Result<Mark, ChangeError>>,
+    },
+}
+
+/// Entries whose holders are gone. There are never more than entries, so it needs no other bound, and nothing here is ever dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    entries: Mutex<Vec<(Key, Stamp)>>,
+    pub(crate) some: Notify,
+}
+
+impl Released {
+    fn push(&self, key: Key, stamp: Stamp) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push((key, stamp));
+        self.some.notify_one();
+    }
+
+    pub(crate) fn take(&self) -> Vec<(Key, Stamp)> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What all handles of a node share.
+pub(crate) struct Inner {
+    pub(crate) me: Origin,
+    pub(crate) clock: Clock,
+    pub(crate) world: ArcSwap<World>,
+    pub(crate) batches: broadcast::Sender<Batch>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) released: Released,
+    pub(crate) local_values: LocalValues,
+    pub(crate) remote: Remote,
+    pub(crate) breakers: Breakers,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) fresh_for: Duration,
+    pub(crate) join: Vec<(String, SocketAddr)>,
+    pub(crate) joined: ArcSwap<BTreeSet<SocketAddr>>,
+    pub(crate) metrics: crate::metrics::Metrics,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The Discovery API of one node. Cloning it copies a pointer.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Arc<Inner>);
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Handle({})", self.0.me)
+    }
+}
+
+impl Handle {
+    /// This node and its start.
+    #[must_use]
+    pub fn me(&self) -> &Origin {
+        &self.0.me
+    }
+
+    /// The node's clock: what the times in views are measured on.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    /// How long a copy counts as fresh after it was proved.
+    #[must_use]
+    pub fn fresh_for(&self) -> Duration {
+        self.0.fresh_for
+    }
+
+    /// Is cancelled when the node begins to stop.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// The world as it is. It does not change under its reader; the next call may return a later one.
+    #[must_use]
+    pub fn world(&self) -> Arc<World> {
+        self.0.world.load_full()
+    }
+
+    /// The node's metrics in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> &crate::metrics::Metrics {
+        &self.0.metrics
+    }
+
+    /// One page of the sensors that pass a filter, from the first id after `after` on.
+    #[must_use]
+    pub fn list_sensors(&self, filter: &SensorFilter, after: Option<&str>, limit: usize) -> Page {
+        let passes = |held: &Held| filter.matches_held(held);
+        let passes: Option<&dyn Fn(&Held) -> bool> = if filter.is_empty() { None } else { Some(&passes) };
+        listing::page(&self.world().view, Kind::Sensor, passes, (after, limit), self.0.clock.mono())
+    }
+
+    /// One page of the connectors, from the first id after `after` on.
+    #[must_use]
+    pub fn list_connectors(&self, after: Option<&str>, limit: usize) -> Page {
+        listing::page(&self.world().view, Kind::Connector, None, (after, limit), self.0.clock.mono())
+    }
+
+    /// One page of the presences (connections of people), from the first reference after `after` on.
+    #[must_use]
+    pub fn list_presences(&self, after: Option<&str>, limit: usize) -> Page {
+        listing::page(&self.world().view, Kind::Presence, None, (after, limit), self.0.clock.mono())
+    }
+
+    /// The state of one sensor; `None` where no node holds it. See [`Handle::get_sensor_states`].
+    pub async fn get_sensor_state(&self, id: &SensorId, max_age: Duration, timeout: Duration) -> Option<StateAnswer> {
+        self.get_sensor_states(std::slice::from_ref(id), max_age, timeout).await.remove(id)
+    }
+
+    /// The last values of sensors. Those of sensors on other nodes come from the cache where it is younger than `max_age`, else from
+    /// their node, and where that does not answer within `timeout` from the cache again, marked stale. Sensors that no node holds are
+    /// left out.
+    pub async fn get_sensor_states(
+        &self,
+        ids: &[SensorId],
+        max_age: Duration,
+        timeout: Duration,
+    ) -> BTreeMap<SensorId, StateAnswer> {
+        remote::get_states(&self.0, ids, max_age, timeout).await
+    }
+
+    /// Follows the world from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        let batches = self.0.batches.subscribe();
+        Subscription::new(self.world(), batches)
+    }
+
+    /// What comes next on a subscription of this node.
+    pub async fn next(&self, subscription: &mut Subscription) -> Next {
+        subscription.next(|| self.world()).await
+    }
+
+    /// What is there already on a subscription of this node.
+    pub fn try_next(&self, subscription: &mut Subscription) -> Option<Next> {
+        subscription.try_next(|| self.world())
+    }
+
+    /// Registers a sensor on this node, for as long as what it returns lives.
+    ///
+    /// # Errors
+    /// The sensor is not allowed, or the node is stopping.
+    pub async fn register_sensor(&self, sensor: Sensor) -> Result<LocalEntry, WriteError> {
+        let id = sensor.sensor_id.clone();
+        let mut entry = self.register(Record::Sensor(sensor)).await?;
+        let values = Arc::new(SensorValues::default());
+        self.0.local_values.insert(id.clone(), Arc::clone(&values));
+        entry.values = Some((id, values));
+        Ok(entry)
+    }
+
+    /// Registers a connector on this node, for as long as what it returns lives.
+    ///
+    /// # Errors
+    /// The connector is not allowed, or the node is stopping.
+    pub async fn register_connector(&self, connector: Connector) -> Result<LocalEntry, WriteError> {
+        self.register(Record::Connector(connector)).await
+    }
+
+    /// Registers a presence on this node, for as long as what it returns lives.
+    ///
+    /// # Errors
+    /// The presence is not allowed, or the node is stopping.
+    pub async fn register_presence(&self, presence: Presence) -> Result<LocalEntry, WriteError> {
+        self.register(Record::Presence(presence)).await
+    }
+
+    async fn register(&self, record: Record) -> Result<LocalEntry, WriteError> {
+        let key = record.key();
+        let superseded = CancellationToken::new();
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Register { record, superseded: superseded.clone(), reply };
+        self.0.commands.send(command).await.map_err(|_| WriteError::Stopping)?;
+        let registration = answer.await.map_err(|_| WriteError::Stopping)?.map_err(WriteError::Refused)?;
+        Ok(LocalEntry { handle: self.clone(), key, registration, superseded, values: None })
+    }
+
+    /// The health of the cluster as this node sees it.
+    #[must_use]
+    pub fn cluster_health(&self) -> ClusterHealth {
+        let world = self.world();
+        let mono = self.0.clock.mono();
+        let nodes: Vec<NodeHealth> = world.view.nodes().values().map(|node| self.node_health(node, mono)).collect();
+        let fresh = nodes.iter().filter(|node| node.freshness == sensocto_registry::Freshness::Fresh).count();
+        let (rooms, users) = rooms_and_users(&world);
+        let joined = self.0.joined.load();
+        let joining = self
+            .0
+            .join
+            .iter()
+            .map(|(address, resolved)| Joining { address: address.clone(), connected: joined.contains(resolved) })
+            .collect();
+        ClusterHealth {
+            me: self.0.me.clone(),
+            sensors: world.view.count(Kind::Sensor),
+            connectors: world.view.count(Kind::Connector),
+            rooms,
+            users,
+            identical: Identical { nodes: fresh, of: nodes.len() },
+            nodes,
+            joining,
+        }
+    }
+
+    fn node_health(&self, node: &sensocto_registry::NodeView, mono: Duration) -> NodeHealth {
+        let (breaker, failures) = self.0.breakers.state(&node.origin.node, mono);
+        NodeHealth {
+            origin: Origin::clone(&node.origin),
+            state: node.state,
+            freshness: node.freshness(mono, self.0.fresh_for).0,
+            since: mono.saturating_sub(node.since),
+            digest_age: node.digest_at.map(|digest_at| mono.saturating_sub(digest_at)),
+            cause: node.cause.in_words(),
+            counts: node.counts,
+            versions_behind: node.claimed.0.saturating_sub(node.version.0),
+            unreadable: node.unreadable,
+            retired: node.retired,
+            breaker,
+            failures,
+        }
+    }
+}
+
+/// How many rooms entries name, and how many people are here.
+fn rooms_and_users(world: &World) -> (usize, usize) {
+    let mut rooms = BTreeSet::new();
+    let mut users = BTreeSet::new();
+    for (_, record) in world.view.iter_after(Kind::Sensor, None) {
+        rooms.extend(record.as_sensor().and_then(|sensor| sensor.room_id.as_ref()));
+    }
+    for (_, record) in world.view.iter_after(Kind::Presence, None) {
+        let Some(presence) = record.as_presence() else { continue };
+        rooms.extend(presence.room_id.as_ref());
+        users.insert(&presence.user_id);
+    }
+    (rooms.len(), users.len())
+}
+
+/// An entry of this node. It is in the world until this is dropped.
+#[derive(Debug)]
+pub struct LocalEntry {
+    handle: Handle,
+    key: Key,
+    registration: Registration,
+    superseded: CancellationToken,
+    values: Option<(SensorId, Arc<SensorValues>)>,
+}
+
+impl LocalEntry {
+    /// The change that registered it.
+    #[must_use]
+    pub fn mark(&self) -> &Mark {
+        &self.registration.mark
+    }
+
+    /// Is cancelled when another registration of the same key, here or on another node, took its place.
+    #[must_use]
+    pub fn superseded(&self) -> &CancellationToken {
+        &self.superseded
+    }
+
+    /// Where the measurements of a sensor go; `None` for what is no sensor.
+    #[must_use]
+    pub fn values(&self) -> Option<&Arc<SensorValues>> {
+        self.values.as_ref().map(|(_, values)| values)
+    }
+
+    /// Changes the facts.
+    ///
+    /// # Errors
+    /// The record is not allowed, another registration took its place, or the node is stopping.
+    pub async fn update(&self, record: Record) -> Result<Mark, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Update { record, stamp: self.registration.stamp, reply };
+        self.handle.0.commands.send(command).await.map_err(|_| WriteError::Stopping)?;
+        answer.await.map_err(|_| WriteError::Stopping)?.map_err(|error| match error {
+            ChangeError::Superseded => WriteError::Superseded,
+            ChangeError::Refused(error) => WriteError::Refused(error),
+        })
+    }
+}
+
+impl Drop for LocalEntry {
+    fn drop(&mut self) {
+        if let Some((id, values)) = &self.values {
+            self.handle.0.local_values.remove(id, values);
+        }
+        self.handle.0.released.push(self.key.clone(), self.registration.stamp);
+    }
+}

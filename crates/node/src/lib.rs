@@ -1,0 +1,41 @@
+//! One node of the cluster: the shell around the registry.
+//!
+//! [`Node::start`] brings up the engine and the driver, the one loop that owns the registry. A [`Handle`] is what everybody else
+//! holds: the Discovery API. Reads go to an immutable [`World`] and never wait for the loop, another node or a disk; writes go
+//! through the loop and come back with a mark.
+//!
+//! Absent from this crate: client protocols, HTTP, JSON forms. Only `engine/zenoh.rs` names the engine.
+#![warn(missing_docs)]
+
+mod breakers;
+mod clock;
+mod config;
+mod driver;
+pub mod engine;
+mod handle;
+mod health;
+mod identity;
+mod listing;
+pub mod metrics;
+mod node;
+mod remote;
+mod values;
+mod world;
+
+pub use clock::Clock;
+pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
+pub use handle::{Handle, LocalEntry, WriteError};
+pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
+pub use listing::{Page, Row, SensorFilter};
+pub use node::{EndCause, Node, StartError};
+pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateSource};
+pub use sensocto_model::{
+    self as model, Attribute, AttributeId, Connector, ConnectorId, FieldError, Generation, Key, Kind, NodeName, Origin,
+    Presence, PresenceRef, Record, RoomId, Sensor, SensorId, UserId, Version,
+};
+pub use sensocto_registry::breaker::BreakerState;
+pub use sensocto_registry::{
+    Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, PeerState, RegisterError, View,
+};
+pub use values::{LastValue, PAYLOAD_BYTES_MAX, SensorValues};
+pub use world::{Batch, Next, Subscription, World};

@@ -1,0 +1,188 @@
+//! What the node counts, in the text format of Prometheus.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use sensocto_model::Kind;
+
+use crate::handle::Handle;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabel {
+    node: String,
+}
+
+/// The node's metrics. Labels are closed sets: kinds, reasons and the names of nodes; never an id that a client chose.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: std::sync::Mutex<Registry>,
+    frames_out: Counter,
+    bytes_out: Counter,
+    frames_in: Counter,
+    bytes_in: Counter,
+    turned_away: Counter,
+    entries: Family<KindLabel, Gauge>,
+    refused: Family<ReasonLabel, Gauge>,
+    behind: Family<NodeLabel, Gauge>,
+    fresh: Family<NodeLabel, Gauge>,
+    core: Core,
+}
+
+/// What the registry counts by itself, taken over when it is read.
+#[derive(Debug, Default)]
+struct Core {
+    deltas_applied: Gauge,
+    deltas_duplicate: Gauge,
+    deltas_gap: Gauge,
+    asks: Gauge,
+    asks_failed: Gauge,
+    logs_replaced: Gauge,
+    divergences: Gauge,
+    tombstones: Gauge,
+    inbound_dropped: Gauge,
+    states_cached: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("sensocto");
+        let metrics = Metrics {
+            frames_out: Counter::default(),
+            bytes_out: Counter::default(),
+            frames_in: Counter::default(),
+            bytes_in: Counter::default(),
+            turned_away: Counter::default(),
+            entries: Family::default(),
+            refused: Family::default(),
+            behind: Family::default(),
+            fresh: Family::default(),
+            core: Core::default(),
+            registry: std::sync::Mutex::new(Registry::default()),
+        };
+        registry.register("frames_published", "Frames published to other nodes", metrics.frames_out.clone());
+        registry.register("bytes_published", "Bytes published to other nodes", metrics.bytes_out.clone());
+        registry.register("frames_received", "Frames received from other nodes", metrics.frames_in.clone());
+        registry.register("bytes_received", "Bytes received from other nodes", metrics.bytes_in.clone());
+        registry.register(
+            "questions_turned_away",
+            "Questions of other nodes not answered for lack of room",
+            metrics.turned_away.clone(),
+        );
+        registry.register("entries", "Entries in this node's world", metrics.entries.clone());
+        registry.register("refused", "Frames and parts of frames refused since the start", metrics.refused.clone());
+        registry.register("versions_behind", "Changes of a node not yet heard of", metrics.behind.clone());
+        registry.register("node_fresh", "1 where the copy of a node's log is proved, else 0", metrics.fresh.clone());
+        metrics.core.register(&mut registry);
+        Metrics { registry: std::sync::Mutex::new(registry), ..metrics }
+    }
+
+    pub(crate) fn published(&self, bytes: usize) {
+        self.frames_out.inc();
+        self.bytes_out.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.frames_in.inc();
+        self.bytes_in.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.inc();
+    }
+
+    /// Lets another layer add metrics of its own.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
+    /// Everything as text.
+    ///
+    /// # Errors
+    /// The text could not be written.
+    pub fn encode(&self, handle: &Handle) -> Result<String, fmt::Error> {
+        self.refresh(handle);
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    fn refresh(&self, handle: &Handle) {
+        let world = handle.world();
+        for kind in Kind::ALL {
+            self.entries.get_or_create(&KindLabel { kind: kind.as_str() }).set(world.view.count(kind) as i64);
+        }
+        for (reason, count) in &world.counters.refused {
+            self.refused.get_or_create(&ReasonLabel { reason }).set(*count as i64);
+        }
+        self.behind.clear();
+        self.fresh.clear();
+        for node in handle.cluster_health().nodes {
+            let label = NodeLabel { node: node.origin.node.to_string() };
+            self.behind.get_or_create(&label).set(node.versions_behind as i64);
+            let fresh = node.freshness == sensocto_registry::Freshness::Fresh;
+            self.fresh.get_or_create(&label).set(i64::from(fresh));
+        }
+        let counters = &world.counters;
+        let core = &self.core;
+        core.deltas_applied.set(counters.deltas_applied as i64);
+        core.deltas_duplicate.set(counters.deltas_duplicate as i64);
+        core.deltas_gap.set(counters.deltas_gap as i64);
+        core.asks.set(counters.asks as i64);
+        core.asks_failed.set(counters.asks_failed as i64);
+        core.logs_replaced.set(counters.logs_replaced as i64);
+        core.divergences.set(counters.divergences as i64);
+        core.tombstones.set(world.tombstones as i64);
+        core.inbound_dropped.set(handle.0.engine.inbound_dropped() as i64);
+        core.states_cached.set(handle.0.remote.len() as i64);
+    }
+}
+
+impl Core {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("deltas_applied", "Deltas applied since the start", self.deltas_applied.clone());
+        registry.register(
+            "deltas_duplicate",
+            "Deltas that told nothing new since the start",
+            self.deltas_duplicate.clone(),
+        );
+        registry.register("deltas_gap", "Deltas that did not fit on since the start", self.deltas_gap.clone());
+        registry.register("asks", "Questions asked to repair a copy since the start", self.asks.clone());
+        registry.register("asks_failed", "Questions not answered in time since the start", self.asks_failed.clone());
+        registry.register(
+            "logs_replaced",
+            "Copies replaced by a whole log since the start",
+            self.logs_replaced.clone(),
+        );
+        registry.register(
+            "divergences",
+            "Copies found to differ at the same version since the start",
+            self.divergences.clone(),
+        );
+        registry.register("tombstones", "Removals remembered", self.tombstones.clone());
+        registry.register(
+            "inbound_dropped",
+            "Frames dropped because the driver did not keep up",
+            self.inbound_dropped.clone(),
+        );
+        registry.register(
+            "states_cached",
+            "Sensors of other nodes whose last values are cached",
+            self.states_cached.clone(),
+        );
+    }
+}

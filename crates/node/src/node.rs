@@ -1,0 +1,272 @@
+//! Bringing a node up, and down again.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sensocto_model::{Generation, Origin};
+use sensocto_registry::Registry;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{NodeConfig, PeerConfig};
+use crate::driver::{self, Driver};
+use crate::engine::zenoh::{OpenError, ZenohEngine};
+use crate::engine::{Engine, Inbound, NoEngine};
+use crate::handle::{COMMANDS_MAX, Handle, Inner};
+use crate::identity::{Identity, IdentityError};
+use crate::metrics::Metrics;
+use crate::remote::Remote;
+use crate::world;
+
+/// Why a node does not start. Each says what to do about it.
+#[derive(Debug)]
+pub enum StartError {
+    /// Another process has the data directory.
+    DataInUse {
+        /// The directory.
+        path: String,
+    },
+    /// The data directory cannot be used.
+    Data {
+        /// The directory.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another process listens where this node should listen for its peers.
+    PeerAddress {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// An address to join is none, or its name is unknown.
+    JoinAddress {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// The cluster has a node of this name.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// When the other one was started (its generation).
+        generation: Generation,
+    },
+    /// The engine does not start.
+    Engine {
+        /// What it says.
+        message: String,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::DataInUse { path } => {
+                write!(
+                    formatter,
+                    "the data directory {path} is used by another process: stop that one, or name another by --data"
+                )
+            }
+            StartError::Data { path, error } => {
+                write!(
+                    formatter,
+                    "the data directory {path} cannot be used ({error}): make it writable, or name another by --data"
+                )
+            }
+            StartError::PeerAddress { address, error } => {
+                write!(
+                    formatter,
+                    "cannot listen for other nodes on {address} ({error}): name another address by --peer"
+                )
+            }
+            StartError::JoinAddress { address, error } => {
+                write!(formatter, "cannot join {address} ({error}): --join takes HOST:PORT of another node's --peer")
+            }
+            StartError::NameTaken { name, generation } => write!(
+                formatter,
+                "the cluster has a node named {name} already (generation {generation}): stop that one, or name this one differently by --name"
+            ),
+            StartError::Engine { message } => write!(formatter, "the engine between nodes does not start: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Why a node ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndCause {
+    /// Another process of the same name was there first.
+    NameTaken {
+        /// Its generation.
+        generation: Generation,
+    },
+    /// The driver ended: a defect. Whoever watches the process should start it anew.
+    DriverEnded,
+}
+
+impl fmt::Display for EndCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndCause::NameTaken { generation } => {
+                write!(
+                    formatter,
+                    "the cluster has a node of this name already (generation {generation}): name this one differently by --name"
+                )
+            }
+            EndCause::DriverEnded => formatter.write_str("the driver ended unexpectedly: start the node anew"),
+        }
+    }
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    handle: Handle,
+    stop: CancellationToken,
+    driver: JoinHandle<()>,
+    ended: watch::Receiver<Option<EndCause>>,
+    _identity: Identity,
+}
+
+impl Node {
+    /// Starts a node: its identity, its engine, its driver.
+    ///
+    /// # Errors
+    /// Says what stands in the way and what to do about it. Nothing is left running.
+    pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+        let identity = open_identity(&config)?;
+        let me = Origin { node: config.name.clone(), generation: identity.generation };
+        let Some(peer) = &config.peer else {
+            let (_, inbound) = mpsc::channel(1);
+            return Ok(Node::run(identity, me, &config, Arc::new(NoEngine), inbound, Vec::new()));
+        };
+        check_listen(peer).await?;
+        let join = resolve(&peer.join).await?;
+        let addresses: Vec<String> = join.iter().map(|(_, address)| address.to_string()).collect();
+        let (engine, inbound) =
+            ZenohEngine::open(&me, &config.cluster, peer, &addresses).await.map_err(|error| match error {
+                OpenError::NameTaken(generation) => StartError::NameTaken { name: config.name.to_string(), generation },
+                OpenError::Engine(message) => StartError::Engine { message },
+            })?;
+        Ok(Node::run(identity, me, &config, Arc::new(engine), inbound, join))
+    }
+
+    /// Starts a node on an engine that is there already, for example one of [`crate::engine::memory`].
+    ///
+    /// # Errors
+    /// The data directory cannot be used.
+    pub fn start_on<E: Engine>(
+        config: &NodeConfig,
+        connect: impl FnOnce(Origin) -> (E, mpsc::Receiver<Inbound>),
+    ) -> Result<Node, StartError> {
+        let identity = open_identity(config)?;
+        let me = Origin { node: config.name.clone(), generation: identity.generation };
+        let (engine, inbound) = connect(me.clone());
+        Ok(Node::run(identity, me, config, Arc::new(engine), inbound, Vec::new()))
+    }
+
+    fn run(
+        identity: Identity,
+        me: Origin,
+        config: &NodeConfig,
+        engine: Arc<dyn Engine>,
+        inbound: mpsc::Receiver<Inbound>,
+        join: Vec<(String, SocketAddr)>,
+    ) -> Node {
+        let clock = Clock::start();
+        let mut registry = Registry::new(me.clone(), config.registry.clone(), clock.now());
+        let (commands, commands_receiver) = mpsc::channel(COMMANDS_MAX);
+        let (batches, _) = broadcast::channel(world::BATCHES_MAX);
+        let (end, ended) = watch::channel(None);
+        let inner = Arc::new(Inner {
+            world: ArcSwap::from_pointee(driver::first_world(&mut registry)),
+            me,
+            clock,
+            batches,
+            commands,
+            released: crate::handle::Released::default(),
+            local_values: crate::values::LocalValues::default(),
+            remote: Remote::new(),
+            breakers: crate::breakers::Breakers::default(),
+            engine,
+            fresh_for: config.registry.fresh_for,
+            join,
+            joined: ArcSwap::default(),
+            metrics: Metrics::new(),
+            stopping: CancellationToken::new(),
+        });
+        let stop = CancellationToken::new();
+        let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, inbound, end.clone());
+        let running = tokio::spawn(driver.run(stop.clone()));
+        let driver = tokio::spawn(async move {
+            if running.await.is_err() {
+                end.send_replace(Some(EndCause::DriverEnded));
+            }
+        });
+        Node { handle: Handle(inner), stop, driver, ended, _identity: identity }
+    }
+
+    /// The Discovery API.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the node has to end by itself.
+    pub async fn ended(&self) -> EndCause {
+        let mut ended = self.ended.clone();
+        let cause = match ended.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone(),
+            Err(_) => None,
+        };
+        cause.unwrap_or(EndCause::DriverEnded)
+    }
+
+    /// Leaves the cluster: what this node's clients registered and released by now is unregistered everywhere.
+    pub async fn shutdown(self) {
+        self.handle.0.stopping.cancel();
+        self.stop.cancel();
+        if let Err(error) = self.driver.await {
+            tracing::warn!(%error, "the driver did not end cleanly");
+        }
+    }
+}
+
+fn open_identity(config: &NodeConfig) -> Result<Identity, StartError> {
+    let path = config.data.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+    Identity::open(config.data.as_deref()).map_err(|error| match error {
+        IdentityError::Locked => StartError::DataInUse { path },
+        IdentityError::Io(error) => StartError::Data { path, error },
+    })
+}
+
+/// Finds out whether the address is free: the engine would say it less clearly.
+async fn check_listen(peer: &PeerConfig) -> Result<(), StartError> {
+    match tokio::net::TcpListener::bind(peer.listen).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StartError::PeerAddress { address: peer.listen, error }),
+    }
+}
+
+/// Every address behind every name.
+async fn resolve(join: &[String]) -> Result<Vec<(String, SocketAddr)>, StartError> {
+    let mut resolved = Vec::new();
+    for address in join {
+        let found = tokio::net::lookup_host(address.as_str())
+            .await
+            .map_err(|error| StartError::JoinAddress { address: address.clone(), error })?;
+        resolved.extend(found.map(|found| (address.clone(), found)));
+    }
+    resolved.sort_by_key(|(_, address)| *address);
+    resolved.dedup_by_key(|(_, address)| *address);
+    Ok(resolved)
+}

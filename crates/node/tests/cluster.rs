@@ -1,0 +1,237 @@
+//! Several nodes in one process, on the in-memory engine and on Zenoh over loopback: one world, whatever carries the frames.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use sensocto_node::engine::memory::Hub;
+use sensocto_node::{
+    AttributeId, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, PeerConfig,
+    PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, StartError, StateSource, World,
+};
+
+/// What has to happen happens within this, or the test fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn config(name: &str, peer: Option<PeerConfig>) -> NodeConfig {
+    let registry = RegistryConfig { grace: Duration::from_secs(2), ..RegistryConfig::default() };
+    NodeConfig { name: NodeName::new(name).expect("a name"), cluster: "test".into(), peer, data: None, registry }
+}
+
+fn sensor(id: &str) -> Sensor {
+    Sensor {
+        sensor_id: SensorId::new(id).expect("an id"),
+        sensor_name: format!("Sensor {id}"),
+        sensor_type: "temperature".into(),
+        connector_id: ConnectorId::new("c1").expect("an id"),
+        connector_name: "Pi".into(),
+        sampling_rate: 1.0,
+        batch_size: 1,
+        username: None,
+        room_id: None,
+        attributes: BTreeMap::new(),
+        registered_at_ms: 0,
+    }
+}
+
+/// Waits until the world of a node is as it should be.
+async fn until(handle: &Handle, what: &str, holds: impl Fn(&World) -> bool) {
+    let mut subscription = handle.subscribe();
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !holds(subscription.world()) {
+            if matches!(handle.next(&mut subscription).await, Next::Closed) {
+                return;
+            }
+        }
+    });
+    assert!(waited.await.is_ok() && holds(&handle.world()), "{}: {what}", handle.me());
+}
+
+fn owner(world: &World, id: &str) -> Option<String> {
+    world.view.get(Kind::Sensor, id).map(|held| held.origin.node.to_string())
+}
+
+fn proved(world: &World, nodes: usize) -> bool {
+    world.view.nodes().values().filter(|node| node.state == PeerState::Local || node.proved_at.is_some()).count()
+        == nodes
+}
+
+fn memory_cluster(names: &[&str]) -> Vec<Node> {
+    let hub = Hub::default();
+    names.iter().map(|name| Node::start_on(&config(name, None), |me| hub.connect(me)).expect("started")).collect()
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+fn peer(listen: SocketAddr, join: &[SocketAddr]) -> PeerConfig {
+    PeerConfig { listen, join: join.iter().map(ToString::to_string).collect(), tls: None }
+}
+
+async fn zenoh_cluster(names: &[&str]) -> Vec<Node> {
+    let first = free_address();
+    let mut nodes = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let peer = if number == 0 { peer(first, &[]) } else { peer(free_address(), &[first]) };
+        nodes.push(Node::start(config(name, Some(peer))).await.expect("started"));
+    }
+    nodes
+}
+
+async fn stop(nodes: Vec<Node>) {
+    for node in nodes {
+        node.shutdown().await;
+    }
+}
+
+async fn a_sensor_is_seen_everywhere_and_leaves_with_its_holder(nodes: Vec<Node>) {
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    for handle in &handles {
+        until(handle, "all nodes are proved", |world| proved(world, handles.len())).await;
+    }
+    let entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
+    for handle in &handles {
+        until(handle, "the sensor is there", |world| owner(world, "s1").as_deref() == Some("a")).await;
+        let page = handle.list_sensors(&SensorFilter { node: Some("a".into()), ..SensorFilter::default() }, None, 10);
+        assert_eq!((page.rows.len(), page.total, page.rows[0].freshness), (1, 1, Freshness::Fresh));
+    }
+    let renamed = Sensor { sensor_name: "Renamed".into(), ..sensor("s1") };
+    entry.update(Record::Sensor(renamed)).await.expect("changed");
+    let is_renamed = |world: &World| {
+        let held = world.view.get(Kind::Sensor, "s1");
+        held.and_then(|held| held.entry.record()?.as_sensor().map(|s| s.sensor_name == "Renamed")).unwrap_or(false)
+    };
+    for handle in &handles {
+        until(handle, "the change is there", is_renamed).await;
+    }
+    drop(entry);
+    for handle in &handles {
+        until(handle, "the sensor is gone", |world| owner(world, "s1").is_none()).await;
+    }
+    stop(nodes).await;
+}
+
+async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    let entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
+    let id = SensorId::new("s1").expect("an id");
+    let celsius = AttributeId::new("celsius").expect("an id");
+    let value = LastValue { payload: "21.5".into(), timestamp: "1".into() };
+    entry.values().expect("a sensor").set(&celsius, value.clone(), handles[0].clock().mono());
+    until(&handles[1], "the sensor is there", |world| owner(world, "s1").is_some()).await;
+    let (age, timeout) = (Duration::from_secs(5), Duration::from_secs(2));
+    let first = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
+    assert_eq!((first.source, first.freshness), (StateSource::Origin, Freshness::Fresh));
+    assert_eq!(first.values.get(&celsius), Some(&value));
+    let second = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
+    assert_eq!((second.source, second.freshness), (StateSource::Cache, Freshness::Fresh));
+    let unknown = SensorId::new("nobody").expect("an id");
+    assert!(handles[1].get_sensor_state(&unknown, age, timeout).await.is_none());
+    stop(nodes).await;
+}
+
+async fn a_sensor_that_moves_closes_its_old_side(nodes: Vec<Node>) {
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    let old = handles[0].register_sensor(sensor("s1")).await.expect("registered");
+    until(&handles[1], "the sensor is there", |world| owner(world, "s1").as_deref() == Some("a")).await;
+    let new = handles[1].register_sensor(sensor("s1")).await.expect("registered");
+    tokio::time::timeout(DEADLINE, old.superseded().cancelled()).await.expect("the old side is told");
+    drop(old);
+    for handle in &handles {
+        until(handle, "the new node has it", |world| owner(world, "s1").as_deref() == Some("b")).await;
+    }
+    assert!(!new.superseded().is_cancelled());
+    stop(nodes).await;
+}
+
+async fn a_node_that_leaves_takes_its_entries_with_it(mut nodes: Vec<Node>) {
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    let _entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
+    for handle in &handles[1..] {
+        until(handle, "the sensor is there and proved", |world| {
+            owner(world, "s1").is_some() && proved(world, handles.len())
+        })
+        .await;
+    }
+    nodes.remove(0).shutdown().await;
+    for handle in &handles[1..] {
+        until(handle, "the node is unreachable or its entries are gone", |world| {
+            let held = world.view.get(Kind::Sensor, "s1");
+            held.is_none_or(|held| world.view.freshness(held, handle.clock().mono()).0 == Freshness::Orphaned)
+        })
+        .await;
+        until(handle, "its entries are gone after the grace", |world| owner(world, "s1").is_none()).await;
+    }
+    stop(nodes).await;
+}
+
+#[tokio::test]
+async fn in_memory_a_sensor_is_seen_everywhere() {
+    a_sensor_is_seen_everywhere_and_leaves_with_its_holder(memory_cluster(&["a", "b", "c"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_a_sensor_is_seen_everywhere() {
+    a_sensor_is_seen_everywhere_and_leaves_with_its_holder(zenoh_cluster(&["a", "b", "c"]).await).await;
+}
+
+#[tokio::test]
+async fn in_memory_the_last_values_come_from_the_sensors_node() {
+    the_last_values_come_from_the_sensors_node(memory_cluster(&["a", "b"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_the_last_values_come_from_the_sensors_node() {
+    the_last_values_come_from_the_sensors_node(zenoh_cluster(&["a", "b"]).await).await;
+}
+
+#[tokio::test]
+async fn in_memory_a_sensor_that_moves_closes_its_old_side() {
+    a_sensor_that_moves_closes_its_old_side(memory_cluster(&["a", "b", "c"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_a_sensor_that_moves_closes_its_old_side() {
+    a_sensor_that_moves_closes_its_old_side(zenoh_cluster(&["a", "b", "c"]).await).await;
+}
+
+#[tokio::test]
+async fn in_memory_a_node_that_leaves_takes_its_entries_with_it() {
+    a_node_that_leaves_takes_its_entries_with_it(memory_cluster(&["a", "b", "c"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_a_node_that_leaves_takes_its_entries_with_it() {
+    a_node_that_leaves_takes_its_entries_with_it(zenoh_cluster(&["a", "b", "c"]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_a_second_node_of_the_same_name_is_refused_and_the_first_is_unharmed() {
+    let first = free_address();
+    let a = Node::start(config("a", Some(peer(first, &[])))).await.expect("started");
+    let b = Node::start(config("b", Some(peer(free_address(), &[first])))).await.expect("started");
+    let entry = a.handle().register_sensor(sensor("s1")).await.expect("registered");
+    until(&b.handle(), "the sensor is there", |world| owner(world, "s1").is_some()).await;
+    let refused = Node::start(config("a", Some(peer(free_address(), &[first])))).await.expect_err("refused");
+    assert!(matches!(refused, StartError::NameTaken { .. }), "{refused}");
+    let generation = b.handle().world().view.nodes().get("a").map(|node| node.origin.generation);
+    assert_eq!(generation, Some(a.handle().me().generation));
+    drop(entry);
+    until(&b.handle(), "the first one is heard", |world| owner(world, "s1").is_none()).await;
+    stop(vec![a, b]).await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_or_unknown_is_said_clearly() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let refused = Node::start(config("a", Some(peer(address, &[])))).await.expect_err("refused");
+    assert!(matches!(refused, StartError::PeerAddress { .. }) && refused.to_string().contains("--peer"), "{refused}");
+    let unknown = PeerConfig { listen: free_address(), join: vec!["nowhere.invalid:1".into()], tls: None };
+    let refused = Node::start(config("a", Some(unknown))).await.expect_err("refused");
+    assert!(
+        matches!(refused, StartError::JoinAddress { .. }) && refused.to_string().contains("nowhere.invalid"),
+        "{refused}"
+    );
+}

@@ -1,0 +1,33 @@
+//! The replicated registry: one log per node, deltas, digests, repair, and the merged view that everybody reads.
+//!
+//! [`Registry`] is a state machine without IO. In go local changes, frames from other nodes, what the engine knows of who is
+//! reachable, and ticks, each with the time ([`Now`]). Out come frames to send, questions to ask, and events ([`Output`]). It has
+//! no clock, no socket, no task and no randomness, so that the same code runs under a runtime and under a simulator.
+//!
+//! The algorithm, what a replica knows at each moment and the invariant that each step keeps: `docs/registry.md`.
+#![warn(missing_docs)]
+
+pub mod breaker;
+mod coalesce;
+mod config;
+mod entry;
+mod log;
+pub mod message;
+mod now;
+mod peer;
+mod registry;
+mod replica;
+mod set_hash;
+#[cfg(test)]
+mod testing;
+mod view;
+
+pub use config::Config;
+pub use entry::Entry;
+pub use log::Answer;
+pub use message::{FrameError, Sets};
+pub use now::Now;
+pub use peer::PeerState;
+pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry};
+pub use set_hash::SetHash;
+pub use view::{Cause, Event, EventKind, Freshness, Held, NodeView, StateCause, View};

@@ -1,0 +1,150 @@
+//! What a node knows of one other node.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sensocto_model::{NodeName, Origin, Version};
+
+use crate::entry::EntrySet;
+use crate::message::Digest;
+use crate::replica::Replica;
+use crate::view::{NodeView, StateCause};
+
+/// Whether a node is there, in the order in which it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// This node itself.
+    Local,
+    /// It is heard.
+    Alive,
+    /// It has been silent for a while: its entries are stale.
+    Suspect,
+    /// It is gone as far as anybody can tell: its entries stay readable for the grace.
+    Unreachable,
+    /// Its entries were removed. Only its generation is remembered.
+    Removed,
+}
+
+impl PeerState {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PeerState::Local => "local",
+            PeerState::Alive => "alive",
+            PeerState::Suspect => "suspect",
+            PeerState::Unreachable => "unreachable",
+            PeerState::Removed => "removed",
+        }
+    }
+}
+
+/// A question that is under way.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) id: u64,
+    pub(crate) to: NodeName,
+    pub(crate) deadline: Duration,
+}
+
+/// The entries of an earlier generation, kept until the node has registered them again or the grace is over.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) entries: EntrySet,
+    pub(crate) remove_at: Duration,
+}
+
+/// Another node.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) state: PeerState,
+    pub(crate) since: Duration,
+    pub(crate) cause: StateCause,
+    pub(crate) heard_at: Duration,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) digest_at: Option<Duration>,
+    pub(crate) proved_at: Option<Duration>,
+    pub(crate) replica: Replica,
+    pub(crate) retired: Vec<Retired>,
+    pub(crate) asking: Option<Asking>,
+    pub(crate) ask_not_before: Duration,
+    pub(crate) failed: BTreeSet<NodeName>,
+    /// A delta came that does not fit on: something is missing, whatever the last digest said.
+    pub(crate) gap: bool,
+    /// The copy is as far as its origin and not the same: only a whole log mends that.
+    pub(crate) diverged: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(origin: Origin, mono: Duration) -> Peer {
+        Peer {
+            origin: Arc::new(origin),
+            state: PeerState::Alive,
+            since: mono,
+            cause: StateCause::Heard,
+            heard_at: mono,
+            digest: None,
+            digest_at: None,
+            proved_at: None,
+            replica: Replica::default(),
+            retired: Vec::new(),
+            asking: None,
+            ask_not_before: Duration::ZERO,
+            failed: BTreeSet::new(),
+            gap: false,
+            diverged: false,
+        }
+    }
+
+    pub(crate) fn enter(&mut self, state: PeerState, cause: StateCause, mono: Duration) {
+        self.state = state;
+        self.cause = cause;
+        self.since = mono;
+    }
+
+    /// Where its log stands as far as it said.
+    pub(crate) fn claimed(&self) -> Version {
+        self.digest.as_ref().map_or(Version::ZERO, |digest| digest.version)
+    }
+
+    /// Whether its copy here misses something.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.gap || self.diverged || self.claimed() > self.replica.version()
+    }
+
+    /// Compares the copy with the last digest; the copy is proved as of when that digest came.
+    pub(crate) fn prove(&mut self) {
+        let Some(digest) = &self.digest else { return };
+        if digest.version != self.replica.version() {
+            return;
+        }
+        if digest.sets == *self.replica.entries().sets() {
+            self.proved_at = self.digest_at;
+            self.gap = false;
+            self.diverged = false;
+            self.failed.clear();
+        } else {
+            self.diverged = true;
+        }
+    }
+
+    pub(crate) fn to_view(&self) -> NodeView {
+        let entries = self.replica.entries();
+        NodeView {
+            origin: Arc::clone(&self.origin),
+            state: self.state,
+            since: self.since,
+            cause: self.cause,
+            digest_at: self.digest_at,
+            proved_at: self.proved_at,
+            version: self.replica.version(),
+            claimed: self.claimed().max(self.replica.version()),
+            counts: entries.sets().0.map(|set| set.count),
+            unreadable: entries.unreadable() as u64,
+            retired: self.retired.iter().map(|retired| retired.entries.len() as u64).sum(),
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The state machine: one mutation at a time, then drain [`Registry::poll_output`], then sleep until [`Registry::poll_timeout`].
+
+mod receive;
+mod repair;
+mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sensocto_model::{FieldError, Generation, Key, NodeName, Origin, RECORD_BYTES_MAX, Record, Stamp, Version};
+
+use crate::coalesce::Coalescer;
+use crate::config::Config;
+use crate::log::OriginLog;
+use crate::message::{self, Digest, Message, Reached};
+use crate::now::Now;
+use crate::peer::{Peer, PeerState};
+use crate::view::{Cause, Event, NodeView, StateCause, View};
+
+/// A place in one origin's log. Whoever has reached it has seen the change that it was given for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose log.
+    pub origin: Origin,
+    /// The place in it.
+    pub version: Version,
+}
+
+/// A registration that this node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Names this registration: a later one of the same key has another stamp.
+    pub stamp: Stamp,
+    /// The change.
+    pub mark: Mark,
+}
+
+/// Why nothing was registered. The registry is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegisterError {
+    /// A field is not allowed.
+    Invalid(FieldError),
+    /// The record has more than [`RECORD_BYTES_MAX`] bytes.
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegisterError::Invalid(error) => error.fmt(formatter),
+            RegisterError::TooLarge { bytes } => {
+                write!(formatter, "the record has {bytes} bytes, allowed are {RECORD_BYTES_MAX}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RegisterError {}
+
+/// Why an entry was not changed. The registry is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeError {
+    /// The registration is not, or no longer, the one that this node holds.
+    Superseded,
+    /// The new record is not allowed.
+    Refused(RegisterError),
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeError::Superseded => formatter.write_str("another registration took its place"),
+            ChangeError::Refused(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for ChangeError {}
+
+/// What the registry wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a frame to every node that is connected. It may be lost: that is repaired.
+    Publish(Vec<u8>),
+    /// Ask one node, feed each frame of the answer to [`Registry::handle_frame`], and say by [`Registry::handle_answer_end`] how it
+    /// ended.
+    Ask {
+        /// Whom.
+        to: NodeName,
+        /// Names the question.
+        id: u64,
+        /// The question's frame.
+        frame: Vec<u8>,
+    },
+    /// Something changed for whoever looks at the world.
+    Event(Event),
+    /// Another node's newer registration took a key over from this node. This node removes its own by itself.
+    Superseded {
+        /// The key.
+        key: Key,
+        /// This node's registration.
+        stamp: Stamp,
+        /// The new owner.
+        by: Origin,
+    },
+    /// Another process speaks under this node's name.
+    NameConflict {
+        /// Its generation; the one with the greater generation has to go.
+        generation: Generation,
+    },
+}
+
+/// What happened so far, by name. Names are a closed set; none comes from outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames and parts of frames that were refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Deltas that were applied.
+    pub deltas_applied: u64,
+    /// Deltas that told nothing new.
+    pub deltas_duplicate: u64,
+    /// Deltas that did not fit on.
+    pub deltas_gap: u64,
+    /// Questions asked.
+    pub asks: u64,
+    /// Questions that were not answered in time.
+    pub asks_failed: u64,
+    /// Copies replaced by a whole log.
+    pub logs_replaced: u64,
+    /// Digests at which a copy was as far as its origin and not the same.
+    pub divergences: u64,
+}
+
+impl Counters {
+    fn refuse(&mut self, reason: &'static str) {
+        *self.refused.entry(reason).or_insert(0) += 1;
+    }
+}
+
+/// The registry of one node.
+#[derive(Debug)]
+pub struct Registry {
+    config: Config,
+    me: Arc<Origin>,
+    started: Duration,
+    log: OriginLog,
+    clock: Stamp,
+    published: Version,
+    coalescer: Coalescer,
+    next_digest: Duration,
+    last_tick: Duration,
+    peers: BTreeMap<NodeName, Peer>,
+    view: View,
+    nodes_dirty: bool,
+    lingering: VecDeque<(Duration, Key, Stamp)>,
+    outputs: VecDeque<Output>,
+    next_ask: u64,
+    counters: Counters,
+}
+
+impl Registry {
+    /// The registry of one start of one node, empty.
+    #[must_use]
+    pub fn new(me: Origin, config: Config, now: Now) -> Registry {
+        Registry {
+            view: View::new(config.fresh_for),
+            config,
+            me: Arc::new(me),
+            started: now.mono,
+            log: OriginLog::default(),
+            clock: Stamp::default(),
+            published: Version::ZERO,
+            coalescer: Coalescer::default(),
+            next_digest: now.mono,
+            last_tick: now.mono,
+            peers: BTreeMap::new(),
+            nodes_dirty: true,
+            lingering: VecDeque::new(),
+            outputs: VecDeque::new(),
+            next_ask: 1,
+            counters: Counters::default(),
+        }
+    }
+
+    /// This node and its start.
+    #[must_use]
+    pub fn me(&self) -> &Arc<Origin> {
+        &self.me
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Removals that are remembered.
+    #[must_use]
+    pub fn tombstones(&self) -> usize {
+        self.log.tombstones()
+    }
+
+    /// The time for which changes are gathered at present.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.coalescer.window()
+    }
+
+    /// The world as it is. Cloning it copies pointers.
+    pub fn view(&mut self) -> &View {
+        if std::mem::take(&mut self.nodes_dirty) {
+            let mut nodes: BTreeMap<NodeName, NodeView> = self
+                .peers
+                .iter()
+                .filter(|(_, peer)| peer.state != PeerState::Removed)
+                .map(|(name, peer)| (name.clone(), peer.to_view()))
+                .collect();
+            nodes.insert(self.me.node.clone(), self.local_node());
+            self.view.set_nodes(nodes);
+        }
+        &self.view
+    }
+
+    fn local_node(&self) -> NodeView {
+        NodeView {
+            origin: Arc::clone(&self.me),
+            state: PeerState::Local,
+            since: self.started,
+            cause: StateCause::Heard,
+            digest_at: None,
+            proved_at: None,
+            version: self.log.version(),
+            claimed: self.log.version(),
+            counts: self.log.entries().sets().0.map(|set| set.count),
+            unreadable: 0,
+            retired: 0,
+        }
+    }
+
+    /// Registers an entry on this node, in the place of any other registration of its key, here or elsewhere.
+    ///
+    /// # Errors
+    /// Names what is not allowed in the record.
+    pub fn register(&mut self, record: Record, now: Now) -> Result<Registration, RegisterError> {
+        check(&record)?;
+        let key = record.key();
+        // Later than whatever holds the key as far as this node knows, so that the newest registration wins even where clocks differ.
+        let held = self.view.get(key.kind, key.id.as_str()).map_or(Stamp::default(), |held| held.entry.stamp);
+        let stamp = self.clock.max(held).after(now.wall_ms);
+        self.clock = stamp;
+        let mark = self.put(key, record, stamp, now);
+        Ok(Registration { stamp, mark })
+    }
+
+    /// Changes the facts of an entry that this node holds by the registration of `stamp`.
+    ///
+    /// # Errors
+    /// Another registration took its place, or the record is not allowed.
+    pub fn update(&mut self, record: Record, stamp: Stamp, now: Now) -> Result<Mark, ChangeError> {
+        check(&record).map_err(ChangeError::Refused)?;
+        let key = record.key();
+        match self.log.entries().get(&key) {
+            Some(entry) if entry.stamp == stamp => {
+                if entry.record() == Some(&record) {
+                    return Ok(Mark { origin: Origin::clone(&self.me), version: entry.version });
+                }
+                Ok(self.put(key, record, stamp, now))
+            }
+            Some(_) | None => Err(ChangeError::Superseded),
+        }
+    }
+
+    fn put(&mut self, key: Key, record: Record, stamp: Stamp, now: Now) -> Mark {
+        let entry = self.log.put(key.clone(), record, stamp);
+        let me = Arc::clone(&self.me);
+        self.show(&me, key, Some(entry), Cause::Unregistered);
+        self.flush(now);
+        self.mark()
+    }
+
+    /// Takes out the entry that this node holds by the registration of `stamp`; `None` where another registration took its place.
+    pub fn unregister(&mut self, key: &Key, stamp: Stamp, now: Now) -> Option<Mark> {
+        let held = self.log.entries().get(key).is_some_and(|entry| entry.stamp == stamp);
+        // What another node took over stays until the linger is over, so that no third node sees a leave before the join.
+        let taken_over = self.view.get(key.kind, key.id.as_str()).is_some_and(|held| held.origin != self.me);
+        if !held || taken_over {
+            return None;
+        }
+        self.remove(key);
+        self.flush(now);
+        Some(self.mark())
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.log.remove(key).is_some() {
+            let me = Arc::clone(&self.me);
+            self.show(&me, key.clone(), None, Cause::Unregistered);
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { origin: Origin::clone(&self.me), version: self.log.version() }
+    }
+
+    /// Puts what became of one origin's entry into the view.
+    fn show(&mut self, origin: &Arc<Origin>, key: Key, new: Option<Arc<crate::entry::Entry>>, cause: Cause) {
+        self.nodes_dirty = true;
+        let Some(event) = self.view.apply(origin, key, new, cause) else { return };
+        let lost = event.previous.as_ref().filter(|previous| previous.origin == self.me);
+        if let Some(lost) = lost.filter(|_| event.held.origin != self.me) {
+            let stamp = lost.entry.stamp;
+            self.lingering.push_back((self.last_tick + self.config.linger, event.key.clone(), stamp));
+            let by = Origin::clone(&event.held.origin);
+            self.outputs.push_back(Output::Superseded { key: event.key.clone(), stamp, by });
+        }
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Sends what has changed, if it is time.
+    fn flush(&mut self, now: Now) {
+        if self.published >= self.log.version() || !self.coalescer.is_due(now.mono) {
+            return;
+        }
+        let mut entries = 0;
+        while let Some(delta) = self.log.delta(self.published, self.config.delta_bytes_max) {
+            entries += delta.puts.len() + delta.removals.len();
+            self.published = delta.upto;
+            self.publish(&Message::Delta(delta));
+        }
+        self.coalescer.sent(entries, now.mono, self.config.window_max);
+    }
+
+    fn publish(&mut self, message: &Message) {
+        self.outputs.push_back(Output::Publish(message::encode(&self.me, message)));
+    }
+
+    fn publish_digest(&mut self, now: Now) {
+        self.next_digest = now.mono + self.config.digest_interval;
+        let reached = self
+            .peers
+            .values()
+            .filter(|peer| peer.state != PeerState::Removed)
+            .map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.version() })
+            .collect();
+        let digest = Digest { version: self.log.version(), sets: *self.log.entries().sets(), reached };
+        self.publish(&Message::Digest(digest));
+    }
+
+    /// What is to be done next, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Registry::handle_tick`] has to be called at the latest, on the monotonic clock.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Duration {
+        let flush = (self.published < self.log.version()).then(|| self.coalescer.due_at());
+        let linger = self.lingering.front().map(|(at, ..)| *at);
+        let peers = self.peers.values().filter_map(|peer| self.peer_timeout(peer));
+        [Some(self.next_digest), flush, linger].into_iter().flatten().chain(peers).min().unwrap_or(self.next_digest)
+    }
+}
+
+fn check(record: &Record) -> Result<(), RegisterError> {
+    record.validate().map_err(RegisterError::Invalid)?;
+    let bytes = record.encode().len();
+    if bytes > RECORD_BYTES_MAX { Err(RegisterError::TooLarge { bytes }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Asking for what a copy misses: its origin first, then any node that is ahead.
+
+use sensocto_model::{NodeName, Origin};
+
+use super::{Output, Registry};
+use crate::message::{self, Ask, Digest, Message};
+use crate::now::Now;
+use crate::peer::{Asking, PeerState};
+
+impl Registry {
+    /// Asks for what the copy of `node`'s log misses, unless a question is under way or there is nobody to ask.
+    pub(super) fn catch_up(&mut self, node: &NodeName, now: Now) {
+        let Some(peer) = self.peers.get(node) else { return };
+        if !peer.is_behind() || peer.asking.is_some() || now.mono < peer.ask_not_before {
+            return;
+        }
+        let origin = Origin::clone(&peer.origin);
+        let stands = peer.replica.version();
+        let origin_answers = peer.state == PeerState::Alive && !peer.failed.contains(node);
+        let (to, after) = if origin_answers {
+            (Some(node.clone()), (!peer.diverged).then_some(stands))
+        } else {
+            (self.who_is_ahead(&origin), None)
+        };
+        let Some(to) = to else {
+            self.pause_asking(node, now);
+            return;
+        };
+        let id = self.next_ask;
+        self.next_ask += 1;
+        self.counters.asks += 1;
+        let frame = message::encode(&self.me, &Message::Ask(Ask { id, origin, after }));
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.asking = Some(Asking { id, to: to.clone(), deadline: now.mono + self.config.ask_timeout });
+        }
+        self.outputs.push_back(Output::Ask { to, id, frame });
+    }
+
+    /// A node that is heard and whose copy of `origin`'s log is ahead of this node's.
+    fn who_is_ahead(&self, origin: &Origin) -> Option<NodeName> {
+        let peer = self.peers.get(&origin.node)?;
+        let candidates = self.peers.iter().filter(|(name, other)| {
+            **name != origin.node && other.state == PeerState::Alive && !peer.failed.contains(*name)
+        });
+        candidates
+            .filter_map(|(name, other)| {
+                let digest = other.digest.as_ref()?;
+                let version = message::reached(digest, &origin.node, origin.generation)?;
+                (version > peer.replica.version()).then_some((version, name))
+            })
+            .max_by_key(|(version, _)| *version)
+            .map(|(_, name)| name.clone())
+    }
+
+    /// Everybody who could answer has failed: start over after a pause.
+    fn pause_asking(&mut self, node: &NodeName, now: Now) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.failed.clear();
+            peer.ask_not_before = now.mono + self.config.ask_pause;
+        }
+    }
+
+    /// The answer to question `id` ended: `complete` where the asked node closed it in time.
+    pub fn handle_answer_end(&mut self, id: u64, complete: bool, now: Now) {
+        let asked = self.peers.iter().find(|(_, peer)| peer.asking.as_ref().is_some_and(|asking| asking.id == id));
+        let Some(node) = asked.map(|(node, _)| node.clone()) else { return };
+        self.end_question(&node, complete, now);
+    }
+
+    pub(super) fn end_question(&mut self, node: &NodeName, complete: bool, now: Now) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let Some(asking) = peer.asking.take() else { return };
+        peer.replica.drop_chunks();
+        let mut changes = Vec::new();
+        peer.replica.apply_held_back(&mut changes);
+        if peer.claimed() <= peer.replica.version() {
+            peer.gap = false;
+        }
+        if !complete {
+            self.counters.asks_failed += 1;
+            peer.failed.insert(asking.to);
+        } else if peer.is_behind() {
+            // Answered and not helped: not again at once.
+            peer.ask_not_before = now.mono + self.config.ask_pause / 10;
+        }
+        self.show_changes(node, changes);
+        self.catch_up(node, now);
+    }
+
+    /// Another node's vector may tell of changes that the origin cannot tell of any more.
+    pub(super) fn learn_from_vector(&mut self, digest: &Digest, now: Now) {
+        for reached in &digest.reached {
+            let Some(peer) = self.peers.get_mut(&reached.origin.node) else { continue };
+            let gone = matches!(peer.state, PeerState::Suspect | PeerState::Unreachable);
+            let ahead = reached.version > peer.replica.version() && reached.version.is_plausible();
+            if gone && ahead && *peer.origin == reached.origin {
+                peer.gap = true;
+                self.catch_up(&reached.origin.node, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Who is there: what the engine knows, what silence means, and what time does.
+
+use std::time::Duration;
+
+use sensocto_model::{NodeName, Origin, Version};
+
+use super::Registry;
+use crate::message;
+use crate::now::Now;
+use crate::peer::{Peer, PeerState};
+use crate::view::{Cause, StateCause};
+
+/// A node that the engine lost may still have frames on the way: for this long after the loss they are no sign of life.
+const AFTERGLOW: Duration = Duration::from_millis(500);
+
+impl Registry {
+    /// The engine sees a node.
+    pub fn handle_peer_up(&mut self, origin: &Origin, now: Now) {
+        if origin.node == self.me.node || !self.meet(origin, now) {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(&origin.node) {
+            // The engine's word counts at once, even within the afterglow of its last one.
+            if peer.state != PeerState::Alive {
+                peer.enter(PeerState::Alive, StateCause::Heard, now.mono);
+            }
+            peer.heard_at = now.mono;
+            // Its first digest may be a second away, and its log is wanted now.
+            peer.gap |= peer.digest.is_none();
+        }
+        self.catch_up(&origin.node, now);
+        // It learns in turn what this node has.
+        self.next_digest = self.next_digest.min(now.mono);
+    }
+
+    /// The engine lost a node.
+    pub fn handle_peer_down(&mut self, origin: &Origin, now: Now) {
+        let Some(peer) = self.peers.get_mut(&origin.node) else { return };
+        if *peer.origin != *origin || matches!(peer.state, PeerState::Unreachable | PeerState::Removed) {
+            return;
+        }
+        peer.enter(PeerState::Unreachable, StateCause::LinkLost, now.mono);
+        self.nodes_dirty = true;
+    }
+
+    /// A frame of a node came.
+    pub(super) fn heard(&mut self, node: &NodeName, now: Now) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        match peer.state {
+            PeerState::Local | PeerState::Alive => {}
+            PeerState::Unreachable if now.mono < peer.since + AFTERGLOW => return,
+            PeerState::Suspect | PeerState::Unreachable | PeerState::Removed => {
+                peer.enter(PeerState::Alive, StateCause::Heard, now.mono);
+                peer.failed.clear();
+            }
+        }
+        peer.heard_at = now.mono;
+    }
+
+    /// Lets time pass: sends what is due, doubts who is silent, removes what has waited long enough.
+    pub fn handle_tick(&mut self, now: Now) {
+        self.doubt_myself(now);
+        self.end_lingering(now);
+        self.flush(now);
+        if now.mono >= self.next_digest {
+            self.acknowledge();
+            self.publish_digest(now);
+        }
+        let nodes: Vec<NodeName> = self.peers.keys().cloned().collect();
+        for node in nodes {
+            self.watch(&node, now);
+        }
+    }
+
+    /// Whoever slept cannot say that others were silent (Lifeguard, "Local health"): after a gap the count starts anew.
+    fn doubt_myself(&mut self, now: Now) {
+        let slept = now.mono.saturating_sub(self.last_tick) > self.config.digest_interval * 3 / 2;
+        self.last_tick = now.mono;
+        if slept {
+            for peer in self.peers.values_mut() {
+                peer.heard_at = now.mono;
+            }
+        }
+    }
+
+    fn end_lingering(&mut self, now: Now) {
+        while self.lingering.front().is_some_and(|(at, ..)| *at <= now.mono) {
+            let Some((_, key, stamp)) = self.lingering.pop_front() else { return };
+            let held = self.log.entries().get(&key).is_some_and(|entry| entry.stamp == stamp);
+            if held {
+                self.remove(&key);
+            }
+        }
+    }
+
+    /// Forgets removals that every node has applied which is not removed itself.
+    fn acknowledge(&mut self) {
+        let me = &self.me;
+        let acknowledged = self
+            .peers
+            .values()
+            .filter(|peer| peer.state != PeerState::Removed)
+            .map(|peer| {
+                let digest = peer.digest.as_ref();
+                digest.and_then(|digest| message::reached(digest, &me.node, me.generation)).unwrap_or(Version::ZERO)
+            })
+            .min()
+            .unwrap_or(self.published);
+        self.log.forget_removals(acknowledged, self.config.tombstones_max);
+    }
+
+    fn watch(&mut self, node: &NodeName, now: Now) {
+        let (grace, suspect_after, unreachable_after) =
+            (self.config.grace, self.config.suspect_after, self.config.unreachable_after);
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let silent = now.mono.saturating_sub(peer.heard_at);
+        if peer.state == PeerState::Alive && silent >= suspect_after {
+            peer.enter(PeerState::Suspect, StateCause::Silent, now.mono);
+            self.nodes_dirty = true;
+        }
+        if peer.state == PeerState::Suspect && silent >= unreachable_after {
+            peer.enter(PeerState::Unreachable, StateCause::Silent, now.mono);
+            self.nodes_dirty = true;
+        }
+        if peer.state == PeerState::Unreachable && now.mono >= peer.since + grace {
+            peer.enter(PeerState::Removed, peer.cause, now.mono);
+            self.nodes_dirty = true;
+            self.drop_entries(node, Cause::NodeGone);
+            return;
+        }
+        let mut over = Vec::new();
+        peer.retired.retain_mut(|retired| {
+            let keep = now.mono < retired.remove_at && retired.entries.len() > 0;
+            if !keep {
+                over.push((std::sync::Arc::clone(&retired.origin), std::mem::take(&mut retired.entries)));
+            }
+            keep
+        });
+        let overdue = peer.asking.as_ref().is_some_and(|asking| now.mono >= asking.deadline);
+        for (origin, entries) in over {
+            for (key, _) in entries.iter() {
+                self.show(&origin, key.clone(), None, Cause::NodeRestarted);
+            }
+        }
+        if overdue {
+            self.end_question(node, false, now);
+        } else {
+            self.catch_up(node, now);
+        }
+    }
+
+    /// When time next means something for a node.
+    pub(super) fn peer_timeout(&self, peer: &Peer) -> Option<Duration> {
+        let state = match peer.state {
+            PeerState::Alive => Some(peer.heard_at + self.config.suspect_after),
+            PeerState::Suspect => Some(peer.heard_at + self.config.unreachable_after),
+            PeerState::Unreachable => Some(peer.since + self.config.grace),
+            PeerState::Local | PeerState::Removed => None,
+        };
+        let retired = peer.retired.iter().map(|retired| retired.remove_at).min();
+        let asking = match &peer.asking {
+            Some(asking) => Some(asking.deadline),
+            None => peer.is_behind().then_some(peer.ask_not_before),
+        };
+        [state, retired, asking].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,206 @@
+//! A copy of another node's log.
+
+use std::sync::Arc;
+
+use sensocto_model::{Key, Version};
+
+use crate::entry::{Entry, EntrySet};
+use crate::message::{Chunk, Delta, Put, Sets};
+
+/// What became of one entry.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) key: Key,
+    pub(crate) new: Option<Arc<Entry>>,
+}
+
+/// What became of a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeltaStatus {
+    /// The copy stands at its end.
+    Applied,
+    /// The copy was there already; nothing changed.
+    Duplicate,
+    /// Something before it is missing; nothing changed.
+    Gap,
+    /// It says what no origin says; nothing changed.
+    Refused(&'static str),
+}
+
+/// What became of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChunkStatus {
+    /// More are to come.
+    Kept,
+    /// It was the last one, and the copy was replaced in one step.
+    Replaced,
+    /// The copy is ahead of what the chunks would make of it; they were dropped.
+    Older,
+    /// It does not fit, or adds up to something else; all chunks so far were dropped.
+    Refused(&'static str),
+}
+
+/// A copy of one origin's log, and what is on its way to it.
+#[derive(Debug, Default)]
+pub(crate) struct Replica {
+    entries: EntrySet,
+    version: Version,
+    staging: Option<Staging>,
+    held_back: Vec<Delta>,
+    held_back_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Staging {
+    id: u64,
+    upto: Version,
+    sets: Sets,
+    number: u32,
+    entries: EntrySet,
+}
+
+impl Replica {
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) fn entries(&self) -> &EntrySet {
+        &self.entries
+    }
+
+    /// Takes a delta from its origin, and adds to `changes` what it changed.
+    ///
+    /// A delta holds the present state of everything that changed after `after`, so it is as good for a copy that stands anywhere
+    /// from `after` on.
+    pub(crate) fn apply_delta(&mut self, delta: Delta, changes: &mut Vec<Change>) -> DeltaStatus {
+        if let Err(reason) = check_delta(&delta) {
+            return DeltaStatus::Refused(reason);
+        }
+        if delta.upto <= self.version {
+            return DeltaStatus::Duplicate;
+        }
+        if delta.after > self.version {
+            return DeltaStatus::Gap;
+        }
+        for removal in delta.removals {
+            if self.entries.get(&removal.key).is_some_and(|entry| entry.version < removal.version) {
+                self.entries.remove(&removal.key);
+                changes.push(Change { key: removal.key, new: None });
+            }
+        }
+        for put in delta.puts {
+            if self.entries.get(&put.key).is_none_or(|entry| entry.version < put.version) {
+                let (key, entry) = Entry::received(put);
+                let entry = Arc::new(entry);
+                self.entries.insert(key.clone(), Arc::clone(&entry));
+                changes.push(Change { key, new: Some(entry) });
+            }
+        }
+        self.version = delta.upto;
+        DeltaStatus::Applied
+    }
+
+    /// Keeps a delta that came before what it builds on; `false` where it had to be dropped, to be repaired later.
+    pub(crate) fn hold_back(&mut self, delta: Delta, bytes: usize, bytes_max: usize) -> bool {
+        let fits = self.held_back_bytes + bytes <= bytes_max;
+        if fits {
+            self.held_back_bytes += bytes;
+            self.held_back.push(delta);
+        }
+        fits
+    }
+
+    /// Applies what was held back, as far as it fits on; what does not is dropped.
+    pub(crate) fn apply_held_back(&mut self, changes: &mut Vec<Change>) {
+        self.held_back_bytes = 0;
+        let mut held_back = std::mem::take(&mut self.held_back);
+        held_back.sort_by_key(|delta| delta.after);
+        for delta in held_back {
+            self.apply_delta(delta, changes);
+        }
+    }
+
+    /// Takes the next chunk of the answer to question `id`.
+    pub(crate) fn apply_chunk(&mut self, chunk: Chunk, changes: &mut Vec<Change>) -> ChunkStatus {
+        let mut staging = match self.staging.take() {
+            Some(staging) if staging.id == chunk.id => staging,
+            Some(_) | None => {
+                Staging { id: chunk.id, upto: chunk.upto, sets: chunk.sets, number: 0, entries: EntrySet::default() }
+            }
+        };
+        if staging.number != chunk.number || staging.upto != chunk.upto || staging.sets != chunk.sets {
+            return ChunkStatus::Refused("chunk_out_of_order");
+        }
+        if !chunk.upto.is_plausible() {
+            return ChunkStatus::Refused("version_implausible");
+        }
+        for put in chunk.puts {
+            if let Err(reason) = check_put(&put, Version::ZERO, chunk.upto) {
+                return ChunkStatus::Refused(reason);
+            }
+            let (key, entry) = Entry::received(put);
+            staging.entries.insert(key, Arc::new(entry));
+        }
+        staging.number += 1;
+        if !chunk.last {
+            self.staging = Some(staging);
+            return ChunkStatus::Kept;
+        }
+        if *staging.entries.sets() != staging.sets {
+            return ChunkStatus::Refused("chunks_do_not_add_up");
+        }
+        if staging.upto < self.version {
+            return ChunkStatus::Older;
+        }
+        self.replace(staging.entries, staging.upto, changes);
+        ChunkStatus::Replaced
+    }
+
+    /// Drops the chunks of an answer that ended before its last one.
+    pub(crate) fn drop_chunks(&mut self) {
+        self.staging = None;
+    }
+
+    fn replace(&mut self, entries: EntrySet, version: Version, changes: &mut Vec<Change>) {
+        for (key, _) in self.entries.iter() {
+            if entries.get(key).is_none() {
+                changes.push(Change { key: key.clone(), new: None });
+            }
+        }
+        for (key, entry) in entries.iter() {
+            let same = self.entries.get(key).is_some_and(|old| old.is_same(entry));
+            if !same {
+                changes.push(Change { key: key.clone(), new: Some(Arc::clone(entry)) });
+            }
+        }
+        self.entries = entries;
+        self.version = version;
+    }
+}
+
+fn check_delta(delta: &Delta) -> Result<(), &'static str> {
+    if !delta.upto.is_plausible() {
+        return Err("version_implausible");
+    }
+    if delta.after >= delta.upto {
+        return Err("delta_backwards");
+    }
+    let within = |version: Version| version > delta.after && version <= delta.upto;
+    if !delta.removals.iter().all(|removal| within(removal.version)) {
+        return Err("version_outside_delta");
+    }
+    delta.puts.iter().try_for_each(|put| check_put(put, delta.after, delta.upto))
+}
+
+fn check_put(put: &Put, after: Version, upto: Version) -> Result<(), &'static str> {
+    if put.version <= after || put.version > upto {
+        Err("version_outside_delta")
+    } else if !put.stamp.is_plausible() {
+        Err("stamp_implausible")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

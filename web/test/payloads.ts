@@ -1,0 +1,81 @@
+//! Payloads as the gateway sends them, and shapes that it must never send.
+
+export interface SensorLine {
+  sensor_id: string;
+  sensor_name: string;
+  node: string;
+  version: number;
+  [key: string]: unknown;
+}
+
+export function sensorLine(id: string, node = "a", version = 1): SensorLine {
+  return {
+    sensor_id: id,
+    sensor_name: `Sensor ${id}`,
+    sensor_type: "temperature",
+    connector_id: "c1",
+    connector_name: "Pi",
+    sampling_rate: 10,
+    batch_size: 5,
+    username: null,
+    room_id: null,
+    attributes: { celsius: { attribute_id: "celsius", attribute_type: "temperature", sampling_rate: 1 } },
+    node,
+    generation: 1,
+    version,
+    registered_at: 1,
+    updated_at: 1,
+    freshness: "fresh",
+    age_ms: 1,
+  };
+}
+
+export function nodeLine(name: string, freshness = "fresh", state = "alive"): Record<string, unknown> {
+  return { name, generation: 1, state, freshness, since_ms: 1_000, cause: null, sensors: 1 };
+}
+
+export function snapshotFrame(seq: number, sensors: unknown[], more: Record<string, unknown> = {}): unknown {
+  return { seq, first: true, last: true, total: sensors.length, node: "a", sensors, nodes: [nodeLine("a"), nodeLine("b")], ...more };
+}
+
+export function diffOf(seq: number, total: number, lines: Record<string, unknown[]>): unknown {
+  return { seq, total, joins: [], changes: [], leaves: [], ...lines };
+}
+
+export const HOSTILE: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  0,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  "",
+  "<script>alert(1)</script>",
+  [],
+  [null, [], {}],
+  {},
+  { seq: "12" },
+  { seq: 99, sensors: {} },
+  { seq: 99, first: true, last: true, sensors: [null, 1, "x", [], {}, { sensor_id: 7 }, { sensor_id: "" }] },
+  { seq: 99, first: true, last: true, total: "many", nodes: [null, 3, {}, { name: 1 }], sensors: [{ sensor_id: "ok", attributes: [1, null] }] },
+  { seq: 100, joins: 1, changes: "x", leaves: { sensor_id: "s1" } },
+  { seq: 101, total: null, joins: [null, {}], changes: [[]], leaves: [null, 1, {}, { sensor_id: {} }] },
+  { nodes: {} },
+  { nodes: [null, 1, { name: "x", state: "best", freshness: 7, since_ms: "long", cause: {}, sensors: -1 }] },
+  { states: [] },
+  { states: { s1: null, s2: 1, s3: { values: [] }, s4: { values: { v: null, w: { timestamp: "now" } } } } },
+  JSON.parse('{"states": {"__proto__": {"values": {"__proto__": {"payload": 1}}}}}'),
+  { metas: "none" },
+  { metas: [null, 1, { user_name: {} }, { user_name: "", node: 7 }] },
+];
+
+/** A small seeded generator (mulberry32), so that a failing run can be repeated. */
+export function seeded(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}

@@ -1,0 +1,139 @@
+//! The steps of a test run.
+//!
+//! The page comes first, because the program embeds it: built later, it would make cargo compile the program twice.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::{arrows, process, web};
+
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    /// Steps without whose success this one would only repeat a failure.
+    pub(crate) after: &'static [&'static str],
+    /// Makes the step possible, or says why it is skipped.
+    pub(crate) prepare: fn(&Path) -> Result<(), String>,
+    pub(crate) run: fn(&Path) -> Result<(), String>,
+}
+
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "fmt", what: "the layout of the Rust code", after: &[], prepare: always, run: fmt },
+    Step { name: "arrows", what: "which crate may use which", after: &[], prepare: always, run: check_arrows },
+    Step { name: "web-build", what: "the lobby page", after: &[], prepare: node, run: build_page },
+    Step { name: "web-unit", what: "unit tests of the page", after: &["web-build"], prepare: node, run: web_unit },
+    Step { name: "clippy", what: "lints, all targets", after: &[], prepare: always, run: clippy },
+    Step {
+        name: "rust",
+        what: "unit, property and system tests, the latter on real processes",
+        after: &[],
+        prepare: always,
+        run: rust,
+    },
+    Step {
+        name: "clients",
+        what: "the phoenix npm package and a V1 client against real nodes",
+        after: &["web-build"],
+        prepare: node,
+        run: clients,
+    },
+    Step {
+        name: "browser",
+        what: "the lobby in headless Chromium",
+        after: &["web-build"],
+        prepare: chromium,
+        run: browser,
+    },
+];
+
+fn always(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+fn node(root: &Path) -> Result<(), String> {
+    web::missing_tools(root).map_or(Ok(()), Err)
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<(), String> {
+    process::run(root, &process::cargo(), args)
+}
+
+fn fmt(root: &Path) -> Result<(), String> {
+    cargo(root, &["fmt", "--all", "--check"])
+}
+
+fn clippy(root: &Path) -> Result<(), String> {
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn rust(root: &Path) -> Result<(), String> {
+    cargo(root, &["test", "--workspace"])
+}
+
+fn check_arrows(root: &Path) -> Result<(), String> {
+    let violations = arrows::check(root)?;
+    for violation in &violations {
+        println!("{violation}");
+    }
+    if violations.is_empty() { Ok(()) } else { Err(format!("{} found", violations.len())) }
+}
+
+fn build_page(root: &Path) -> Result<(), String> {
+    if web::is_built(root) {
+        println!("web/dist is younger than its sources; nothing to build");
+        return web::install(root);
+    }
+    web::build(root)
+}
+
+fn web_unit(root: &Path) -> Result<(), String> {
+    process::run(&root.join("web"), "npm", &["test"])
+}
+
+fn clients(root: &Path) -> Result<(), String> {
+    end_to_end(root, "e2e:clients")
+}
+
+fn browser(root: &Path) -> Result<(), String> {
+    end_to_end(root, "e2e")
+}
+
+/// Runs a script of `web/package.json` that starts nodes itself, so the program has to be built before it.
+fn end_to_end(root: &Path, script: &str) -> Result<(), String> {
+    cargo(root, &["build", "--package", "sensocto-cli"])?;
+    process::run(&root.join("web"), "npm", &["run", script])
+}
+
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+fn chromium(root: &Path) -> Result<(), String> {
+    node(root)?;
+    if find_browser() {
+        return Ok(());
+    }
+    if process::find("apt-get").is_none() {
+        return Err("Chromium is not installed, and there is no apt-get to install it with".to_owned());
+    }
+    if !is_root() {
+        return Err("Chromium is not installed; `apt-get install chromium` as root would make this step run".to_owned());
+    }
+    apt(&["update", "--quiet"])?;
+    apt(&["install", "--quiet", "--yes", "--no-install-recommends", "chromium"])?;
+    if find_browser() { Ok(()) } else { Err("Chromium was installed but cannot be found".to_owned()) }
+}
+
+fn find_browser() -> bool {
+    BROWSERS.iter().any(|browser| process::find(browser).is_some())
+}
+
+fn apt(args: &[&str]) -> Result<(), String> {
+    println!("$ apt-get {}", args.join(" "));
+    let mut command = Command::new("apt-get");
+    // Progress bars of apt say nothing to the reader of a log; its errors do.
+    command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null());
+    process::finish("apt-get", args, &mut command)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
