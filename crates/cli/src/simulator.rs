@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use sensocto_client::{Client, ClientOptions, ConnectError};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -96,7 +96,8 @@ impl Fleet {
         }
         let churning = world.stopping.child_token();
         if plan.churn > 0.0 {
-            world.tasks.spawn(churn(plan.churn, churned, churning.clone()));
+            let (ended, settled) = (churning.clone(), settled_so_far.clone());
+            world.tasks.spawn(async move { ended.run_until_cancelled(churn(plan.churn, churned, settled)).await });
         }
         let World { tally, stopping, tasks, .. } = world;
         Ok(Self { tally, settled: settled_so_far, churning, stopping, tasks })
@@ -162,12 +163,17 @@ fn turns(urls: &[String], index: usize) -> Vec<String> {
     std::iter::repeat_n(own, ATTEMPTS_AT_OWN_NODE).chain(others).cloned().collect()
 }
 
-/// Tells random sensors to leave, so many a second.
-async fn churn(per_second: f64, sensors: Vec<mpsc::Sender<()>>, until: CancellationToken) {
-    let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
+/// Tells random sensors to leave, so many a second, once all have come.
+async fn churn(per_second: f64, sensors: Vec<mpsc::Sender<()>>, mut settled: watch::Receiver<u32>) {
+    if settled.wait_for(|settled| *settled as usize >= sensors.len()).await.is_err() {
+        return;
+    }
+    let period = Duration::from_secs_f64(1.0 / per_second);
+    let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut random = Random::new(1);
-    while until.run_until_cancelled(ticks.tick()).await.is_some() {
+    loop {
+        ticks.tick().await;
         if let Some(sensor) = sensors.get(random.below(sensors.len())) {
             // One that is leaving already need not be told twice.
             let _ = sensor.try_send(());

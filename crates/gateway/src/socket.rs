@@ -78,14 +78,16 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let code = loop {
         let backlog = session.channels.pending_frames() > 0;
-        if !backlog {
+        // Only a client with an empty backlog is told more: until then, what changes collapses into what it will be told.
+        let ready = !backlog && writer.capacity() > 0;
+        if ready {
             drained_at = Instant::now();
         }
         let listening = session.channels.pending_bytes() < REPLY_BYTES_MAX;
         tokio::select! {
             biased;
             () = app.stopping.cancelled() => break Some(CloseCode::Restart),
-            permit = writer.reserve(), if backlog => {
+            permit = writer.reserve(), if !ready => {
                 let Ok(permit) = permit else { break None };
                 drained_at = Instant::now();
                 if let Some(frame) = session.channels.poll_transmit() {
@@ -106,7 +108,7 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                     Incoming::End(code) => break code,
                 }
             }
-            () = session.something_happened() => {}
+            () = session.something_happened(ready) => {}
             _ = tick.tick() => {
                 if heard_at.elapsed() > IDLE_MAX {
                     break Some(CloseCode::Silent);
@@ -116,7 +118,6 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                 }
             }
         }
-        // Only a client with an empty backlog is told more: until then, what changes collapses into what it will be told.
         if session.channels.pending_frames() == 0 && writer.capacity() > 0 {
             session.tell();
         }

@@ -29,7 +29,8 @@ impl Clock {
     }
 
     /// The moment at which [`Clock::mono`] shows `mono`.
-    pub(crate) fn at(&self, mono: Duration) -> Instant {
+    #[must_use]
+    pub fn at(&self, mono: Duration) -> Instant {
         self.started + mono
     }
 }

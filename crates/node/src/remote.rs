@@ -116,8 +116,11 @@ pub(crate) async fn get_states(
             answers.insert(id.clone(), local(inner, id));
             continue;
         }
-        owners.insert(id.clone(), (node.clone(), world.view.freshness(held, mono).0));
-        if inner.remote.cached(id, node, max_age, mono).is_none() {
+        let freshness = world.view.freshness(held, mono).0;
+        owners.insert(id.clone(), (node.clone(), freshness));
+        // A node that is known to be silent or gone is not asked: whoever wants to read it does not wait for nothing.
+        let answers = matches!(freshness, Freshness::Fresh | Freshness::Warming);
+        if answers && inner.remote.cached(id, node, max_age, mono).is_none() {
             wanted.entry(node.clone()).or_default().push(id.clone());
         }
     }

@@ -99,7 +99,10 @@ async fn simulate(
     let fleet = fleet?;
     match stopped.run_until_cancelled(show_arrival(screen, &fleet, args.sensors, start)).await {
         Some(shown) => shown?,
-        None => return Ok(fleet.stop().await),
+        None => {
+            fleet.stop().await;
+            return Ok(());
+        }
     }
     let outcome = present(args, screen, stopped, nodes, &fleet, &token).await;
     fleet.stop().await;

@@ -73,10 +73,7 @@ impl Sensor {
                 answer => break answer,
             }
         };
-        if self.life == 0 {
-            self.world.settled.send_modify(|settled| *settled += 1);
-        }
-        match answer {
+        let channel = match answer {
             Ok(channel) => {
                 self.count(true);
                 Some(channel)
@@ -85,7 +82,11 @@ impl Sensor {
                 self.world.tally.failed(format!("sensor {}: {error}", self.id()));
                 None
             }
+        };
+        if self.life == 0 {
+            self.world.settled.send_modify(|settled| *settled += 1);
         }
+        channel
     }
 
     async fn live(&mut self, mut channel: Channel) -> End {
@@ -110,7 +111,7 @@ impl Sensor {
                     Some(event) => self.hear(&event, &mut batch),
                     None => return End::Closed,
                 },
-                _ = self.leave.recv() => {
+                Some(()) = self.leave.recv() => {
                     self.count(false);
                     // The node may be gone, and the sensor with it; it has left either way.
                     let _ = channel.leave().await;

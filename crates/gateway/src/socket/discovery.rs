@@ -24,7 +24,7 @@ const CHUNK_MAX: usize = 500;
 /// Sensors that may have changed since the last message; above it a fresh snapshot is cheaper than the differences.
 const PENDING_MAX: usize = 10_000;
 /// Changes within this time travel together.
-const WINDOW: Duration = Duration::from_millis(10);
+const WINDOW: Duration = Duration::from_millis(2);
 /// How often the nodes are looked at for the client.
 const NODES_WINDOW: Duration = Duration::from_millis(50);
 
@@ -41,6 +41,7 @@ pub(super) struct DiscoveryChannel {
     told_at: Duration,
     nodes: Vec<NodeJson>,
     nodes_at: Duration,
+    nodes_may_differ: bool,
 }
 
 /// What the client has.
@@ -109,6 +110,7 @@ impl DiscoveryChannel {
             told_at: Duration::ZERO,
             nodes: Vec::new(),
             nodes_at: Duration::ZERO,
+            nodes_may_differ: false,
         }
     }
 
@@ -117,6 +119,7 @@ impl DiscoveryChannel {
         if matches!(self.phase, Phase::Blank) {
             return;
         }
+        self.nodes_may_differ = true;
         for event in batch.events.iter().filter(|event| event.key.kind == Kind::Sensor) {
             self.note(event);
         }
@@ -171,9 +174,11 @@ impl DiscoveryChannel {
         ControlFlow::Continue(self.difference(world, mono))
     }
 
-    /// Whether there is something to tell as soon as its window is over.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.pending.is_empty()
+    /// When there is something to tell that was not told yet, on the node's clock.
+    pub(super) fn due_at(&self) -> Option<Duration> {
+        let difference = (!self.pending.is_empty()).then_some(self.told_at + WINDOW);
+        let nodes = self.nodes_may_differ.then_some(self.nodes_at + NODES_WINDOW);
+        difference.into_iter().chain(nodes).min()
     }
 
     fn snapshot(&mut self, handle: &Handle, world: Arc<World>, after: Option<String>, mono: Duration) -> Told {
@@ -205,6 +210,7 @@ impl DiscoveryChannel {
             return None;
         }
         self.nodes_at = mono;
+        self.nodes_may_differ = false;
         let nodes = nodes(handle, world, mono);
         // The time in a state grows by itself: it is no news.
         let news =

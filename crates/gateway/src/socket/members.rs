@@ -60,6 +60,10 @@ impl Members {
         self.watching.retain(|watching| *watching != channel);
     }
 
+    pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
+        self.members.get(&channel).map(|(member, _)| member)
+    }
+
     pub(super) fn get_mut(&mut self, channel: ChannelId) -> Option<&mut Member> {
         self.members.get_mut(&channel).map(|(member, _)| member)
     }

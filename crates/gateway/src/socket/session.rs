@@ -32,8 +32,6 @@ const STATE_REQUESTS_MAX: usize = 8;
 const STATE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages that are made for one client before the others get their turn.
 const TOLD_AT_ONCE: usize = 2;
-/// How long a difference waits at most for more to travel with it.
-const GATHERED: Duration = Duration::from_millis(10);
 
 /// One socket's state.
 pub(crate) struct Session {
@@ -206,9 +204,10 @@ impl Session {
             .push(async move { (reply_to, discovery::states(handle, ids, max_age, STATE_TIMEOUT).await) }.boxed());
     }
 
-    /// Waits until there may be something to tell the client. Dropping the future loses nothing.
-    pub(super) async fn something_happened(&mut self) {
-        let waiting = self.is_waiting();
+    /// Waits until there may be something to tell the client; what is due does not wake one that is not `ready` for it. Dropping the
+    /// future loses nothing.
+    pub(super) async fn something_happened(&mut self, ready: bool) {
+        let due = self.due_at().filter(|_| ready);
         let Session { app, channels, members, subscription, states, superseded, .. } = self;
         tokio::select! {
             next = next_of(app, subscription) => match next {
@@ -226,7 +225,7 @@ impl Session {
                     members.remove(channel);
                 }
             }
-            () = tokio::time::sleep(GATHERED), if waiting => {}
+            () = sleep_until(app, due) => {}
         }
         // What else is there already is taken in as well, so that one message stands for all of it.
         while let Some(next) =
@@ -246,12 +245,13 @@ impl Session {
         }
     }
 
-    fn is_waiting(&mut self) -> bool {
-        let watching: Vec<ChannelId> = self.members.watching().to_vec();
-        watching.into_iter().any(|channel| match self.members.get_mut(channel) {
-            Some(Member::Discovery(discovery)) => discovery.is_waiting(),
-            Some(Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => false,
-        })
+    /// When a channel has something to tell that it gathers more for, on the node's clock.
+    fn due_at(&self) -> Option<Duration> {
+        let due = self.members.watching().iter().filter_map(|channel| match self.members.get(*channel)? {
+            Member::Discovery(discovery) => discovery.due_at(),
+            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => None,
+        });
+        due.min()
     }
 
     /// Makes messages for a client that has room for them.
@@ -277,6 +277,13 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+async fn sleep_until(app: &App, due: Option<Duration>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(app.handle.clock().at(due)).await,
+        None => std::future::pending().await,
     }
 }
 

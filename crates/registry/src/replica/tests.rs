@@ -251,6 +251,17 @@ fn what_is_held_back_is_bounded_in_bytes() {
     assert!(replica.hold_back(delta(6, 7, vec![], vec![]), 60, 100), "what was dropped takes no room");
 }
 
+#[test]
+fn what_is_held_back_is_applied_in_the_order_of_the_log() {
+    let mut replica = Replica::default();
+    for held in [delta(2, 3, vec![removal("s1", 3)], vec![]), delta(1, 2, vec![], vec![put("s2", "x", 2)])] {
+        assert!(replica.hold_back(held, 50, PLENTY));
+    }
+    apply(&mut replica, delta(0, 1, vec![], vec![put("s1", "x", 1)]));
+    replica.apply_held_back(&mut Vec::new());
+    assert_eq!((replica.version(), versions(&replica)), (Version(3), vec![("s2".to_owned(), 2)]));
+}
+
 /// One change: which key, and its new name or its removal.
 fn any_changes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
     prop::collection::vec((0_u8..8, prop::option::weighted(0.7, any::<u8>())), 1..40)

@@ -248,6 +248,69 @@ fn a_question_to_a_silent_node_is_not_repeated_faster_than_its_timeout() {
     assert!(asked <= 6, "{asked} questions in 10 s");
 }
 
+#[test]
+fn what_comes_while_a_question_is_under_way_needs_no_second_one() {
+    let config = Config { delta_bytes_max: 1, ..Config::default() };
+    let mut cluster = three_with(config);
+    cluster.run(ms(300));
+    cluster.cut("a", "c");
+    cluster.register("a", "s1", "x");
+    cluster.register("a", "s2", "x");
+    cluster.run(ms(120));
+    cluster.mend("a", "c");
+    (cluster.network.delay_min, cluster.network.delay_max) = (10, 10);
+    let asks = cluster.registry("c").counters().asks;
+    cluster.register("a", "s3", "x");
+    cluster.run(ms(25));
+    // The question has arrived, and the first of three frames is on its way back.
+    cluster.register("a", "s4", "x");
+    cluster.run(ms(120));
+    cluster.check_converged();
+    assert_eq!(cluster.registry("c").counters().asks - asks, 1);
+}
+
+#[test]
+fn an_origin_that_does_not_answer_is_passed_over_for_a_node_that_is_ahead() {
+    let mut cluster = three();
+    cluster.run(ms(300));
+    cluster.cut("a", "c");
+    cluster.register("a", "s1", "x");
+    cluster.run(ms(120));
+    cluster.network.mend(&name("a"), &name("c"));
+    cluster.run(ms(4_000));
+    assert_eq!(freshness(&mut cluster, "c", "s1"), Some((Freshness::Fresh, "a@1".to_owned())));
+    let counters = cluster.registry("c").counters();
+    assert_eq!((counters.asks_failed, counters.logs_replaced), (1, 1));
+}
+
+#[test]
+fn removals_wait_for_a_node_that_has_said_nothing_yet() {
+    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    cluster.run(ms(3_000));
+    cluster.network.cut(&name("c"), &name("a"));
+    cluster.start("c", 1, 0);
+    let stamp = cluster.register("a", "s1", "x");
+    cluster.unregister("a", "s1", stamp);
+    cluster.run(ms(5_000));
+    assert_eq!(cluster.registry("a").tombstones(), 1);
+}
+
+#[test]
+fn a_new_node_is_told_the_digests_at_once_and_removed_ones_are_no_part_of_them() {
+    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    cluster.register("a", "s1", "x");
+    cluster.run(ms(3_300));
+    cluster.start("c", 1, 0);
+    cluster.run(ms(50));
+    assert_eq!(freshness(&mut cluster, "c", "s1"), Some((Freshness::Fresh, "a@1".to_owned())));
+    cluster.kill("b");
+    cluster.run(ms(35_000));
+    let last = cluster.node("a").published.last().cloned().expect("it has published");
+    let Ok((_, crate::message::Message::Digest(digest))) = crate::message::decode(&last) else { panic!("no digest") };
+    let told: Vec<&str> = digest.reached.iter().map(|reached| reached.origin.node.as_str()).collect();
+    assert_eq!(told, ["c"]);
+}
+
 /// The worked example of `docs/registry.md`.
 #[test]
 fn a_lost_delta_between_two_nodes_is_repaired_as_the_documentation_says() {

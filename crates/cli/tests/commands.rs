@@ -1,0 +1,121 @@
+//! The commands that speak to nodes, against real ones.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Cluster, free_addresses, run, sensocto, signal, until};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A command that runs on until it is told to end.
+struct Running(Child);
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut command = sensocto(args);
+        Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts"))
+    }
+
+    /// Asks it to end as Ctrl-C does; returns its exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        signal(self.0.id(), "INT");
+        self.0.wait().expect("it was ours").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn json(args: &[&str]) -> Value {
+    let finished = run(args);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {}", finished.stdout))
+}
+
+#[test]
+fn simulated_sensors_register_once_and_send_what_they_measure() {
+    let cluster = Cluster::start(2);
+    let (first, second) = (cluster.url(0), cluster.url(1));
+    let summary = json(&[
+        "simulate",
+        "--url",
+        &first,
+        "--url",
+        &second,
+        "--sensors",
+        "60",
+        "--rate",
+        "20",
+        "--for",
+        "1500ms",
+        "--json",
+    ]);
+    assert_eq!(
+        (&summary["summary"]["registered"], &summary["summary"]["errors"]),
+        (&60.into(), &0.into()),
+        "{summary}"
+    );
+    assert!(summary["summary"]["measurements"].as_u64() > Some(60), "{summary}");
+}
+
+#[test]
+fn sensors_of_every_node_are_listed_filtered_and_watched() {
+    let cluster = Cluster::start(2);
+    let (first, second, url) = (cluster.url(0), cluster.url(1), format!("http://{}", cluster.http(0)));
+    let simulation =
+        Running::start(&["simulate", "--url", &first, "--url", &second, "--sensors", "50", "--types", "ecg,light"]);
+    let list = |flags: &[&str]| json(&[&["sensors", "list", "--json", "--url", &url], flags].concat());
+    until(DEADLINE, "50 sensors are listed", || (list(&[])["total"] == 50).then_some(()));
+
+    let limited = list(&["--limit", "7"]);
+    assert_eq!((limited["sensors"].as_array().map(Vec::len), &limited["total"]), (Some(7), &50.into()));
+    assert_eq!(list(&["--type", "ecg"])["total"], 25);
+    assert_eq!(list(&["--node", "b"])["sensors"].as_array().map(Vec::len), Some(25));
+    assert_eq!(list(&["--type", "sonar"])["total"], 0);
+    let table = run(&["sensors", "list", "--url", &url, "--limit", "3"]).stdout;
+    assert!(table.starts_with("SENSOR ") && table.ends_with("3 of 50 sensors\n"), "{table}");
+
+    let mut watch = Running::start(&["sensors", "watch", "--url", &url, "--type", "light"]);
+    let mut lines = BufReader::new(watch.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "= 25 sensors, as node a sees them"), "the snapshot");
+    assert_eq!(simulation.interrupt(), Some(0));
+    assert!(lines.any(|line| line.starts_with("- ") && line.ends_with(": unregistered")), "a sensor that leaves");
+    assert!(lines.any(|line| line == "= 0 sensors"), "the last one");
+    assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[test]
+fn the_status_shows_every_node_and_a_peer_that_is_not_there_yet() {
+    let absent = free_addresses(1)[0].to_string();
+    let cluster = Cluster::start_with(2, &["--join", &absent]);
+    cluster.wait_until_identical();
+    let url = format!("http://{}", cluster.http(1));
+    let status = run(&["cluster", "status", "--url", &url]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    assert!(status.stdout.starts_with("node b: 0 sensors"), "{}", status.stdout);
+    for words in [vec!["a", "alive", "fresh"], vec!["b", "local", "fresh"], vec![absent.as_str(), "retrying"]] {
+        let row = |line: &str| {
+            line.split_whitespace().zip(&words).filter(|(cell, word)| cell == *word).count() == words.len()
+        };
+        assert!(status.stdout.lines().any(row), "{words:?} is not in:\n{}", status.stdout);
+    }
+    let health = json(&["cluster", "status", "--url", &url, "--json"]);
+    assert_eq!((&health["node"], &health["identical"]["nodes"]), (&"b".into(), &2.into()));
+}
+
+#[test]
+fn a_filter_that_the_node_does_not_take_is_refused_with_what_it_takes() {
+    let cluster = Cluster::start(1);
+    let url = format!("http://{}", cluster.http(0));
+    let refused = run(&["sensors", "list", "--url", &url, "--node", "a/b"]);
+    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
+    assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+}
