@@ -110,12 +110,3 @@ fn the_status_shows_every_node_and_a_peer_that_is_not_there_yet() {
     let health = json(&["cluster", "status", "--url", &url, "--json"]);
     assert_eq!((&health["node"], &health["identical"]["nodes"]), (&"b".into(), &2.into()));
 }
-
-#[test]
-fn a_filter_that_the_node_does_not_take_is_refused_with_what_it_takes() {
-    let cluster = Cluster::start(1);
-    let url = format!("http://{}", cluster.http(0));
-    let refused = run(&["sensors", "list", "--url", &url, "--node", "a/b"]);
-    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
-    assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
-}

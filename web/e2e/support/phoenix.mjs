@@ -1,7 +1,5 @@
 //! The official `phoenix` client, unchanged, with promises around what the tests wait for.
 
-import { once } from "node:events";
-
 import { Presence, Socket } from "phoenix";
 import WebSocket from "ws";
 
@@ -24,9 +22,12 @@ export async function disconnect(socket) {
   sockets.delete(socket);
   // The client's own callback looks every 150 ms only.
   const { conn } = socket;
-  const closed = conn === null || conn.readyState === WebSocket.CLOSED ? null : once(conn, "close");
+  const closed = new Promise((resolve) => {
+    if (conn === null || conn.readyState === WebSocket.CLOSED) resolve();
+    else conn.once("close", resolve);
+  });
   socket.disconnect();
-  if (closed !== null) await within("a phoenix socket closes", closed);
+  await within("a phoenix socket closes", closed);
 }
 
 export async function endPhoenixSockets() {

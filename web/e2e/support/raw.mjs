@@ -47,9 +47,9 @@ export class RawSocket {
     return raw;
   }
 
-  /** A frame as it is: text, or bytes for a binary one. */
-  sendRaw(data) {
-    this.#socket.send(data);
+  /** A frame as it is: text, or bytes for a binary one; `options` are those of `ws`. */
+  sendRaw(data, options = {}) {
+    this.#socket.send(data, options);
   }
 
   send(frame) {
@@ -66,6 +66,11 @@ export class RawSocket {
 
   close() {
     this.#socket.close(1000);
+  }
+
+  /** Takes the connection away without a word, as a crash does. */
+  terminate() {
+    this.#socket.terminate();
   }
 }
 

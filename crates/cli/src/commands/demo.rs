@@ -233,7 +233,7 @@ struct Status {
 
 impl Status {
     async fn take(nodes: &Nodes, fleet: &Fleet, probe: &Probe, before: (Instant, Counts)) -> Self {
-        let in_flight = probe.is_in_flight();
+        let in_flight = probe.in_flight();
         let health = verdict::ask_any(&nodes.members).await;
         let counts = fleet.tally().counts();
         let seconds = before.0.elapsed().as_secs_f64().max(0.001);
@@ -241,7 +241,7 @@ impl Status {
         Self {
             alive: health.as_ref().map_or(0, |health| health.nodes.iter().filter(|node| alive(&node.state)).count()),
             nodes: nodes.members.len(),
-            sensors: health.as_ref().map_or(0, |health| health.sensors.saturating_sub(u64::from(in_flight))),
+            sensors: health.as_ref().map_or(0, |health| health.sensors.saturating_sub(in_flight)),
             rooms: health.as_ref().map_or(0, |health| health.rooms),
             users: health.as_ref().map_or(0, |health| health.users),
             events_per_second: f64::from(u32::try_from(counts.events_since(&before.1)).unwrap_or(u32::MAX)) / seconds,

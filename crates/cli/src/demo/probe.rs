@@ -8,20 +8,23 @@ use std::time::{Duration, Instant};
 use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, timeout};
 
 use crate::failure::Failure;
 
 /// The type of the sensors that are registered for this, by which viewers tell them from others.
 const KIND: &str = "probe";
 
-/// Time between two measurements: often enough for a p99 within seconds, seldom enough not to be the load itself.
+/// Time between two measurements, of whichever nodes: often enough for a p99 within seconds, seldom enough not to be the load itself.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// What takes longer than this has not arrived: ten times what nodes promise at most.
 const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// Sightings that wait for those who measure. One who misses some counts his sensor as lost.
+const SIGHTINGS_MAX: usize = 1_024;
 
 /// Measurements that are remembered; older ones say nothing about how it is.
 const REMEMBERED: usize = 600;
@@ -31,8 +34,8 @@ const REMEMBERED: usize = 600;
 struct Measured {
     times: VecDeque<Duration>,
     lost: u64,
-    /// The sensor that is registered at this moment, which no count should include.
-    in_flight: bool,
+    /// Sensors that are registered at this moment, which no count should include.
+    in_flight: u64,
 }
 
 /// Figures of what was measured lately.
@@ -47,7 +50,7 @@ pub(crate) struct Propagation {
 }
 
 /// A sensor that a viewer saw come or go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sighting {
     viewer: usize,
     sensor_id: String,
@@ -66,7 +69,7 @@ impl Probe {
     pub(crate) async fn start(urls: &[String], token: &str) -> Result<Self, Failure> {
         let measured = Arc::default();
         let mut tasks = JoinSet::new();
-        let (sightings, seen) = mpsc::channel(256);
+        let (sightings, _) = broadcast::channel(SIGHTINGS_MAX);
         let mut clients = Vec::new();
         for (viewer, url) in urls.iter().enumerate() {
             clients.push(connect(url).await?);
@@ -74,8 +77,22 @@ impl Probe {
             let channel = watching.join("discovery:sensors", json!({"type": KIND})).await.map_err(Failure::failed)?;
             tasks.spawn(view(channel, viewer, sightings.clone()));
         }
-        let prober = Prober { clients, token: token.to_owned(), seen, measured: Arc::clone(&measured) };
-        tasks.spawn(prober.run());
+        let pairs = pairs(urls.len());
+        let start = tokio::time::Instant::now();
+        for (pair, (from, to)) in pairs.iter().enumerate() {
+            let prober = Prober {
+                from: clients[*from].clone(),
+                to: clients[*to].clone(),
+                viewer: *to,
+                pair,
+                token: token.to_owned(),
+                seen: sightings.subscribe(),
+                measured: Arc::clone(&measured),
+            };
+            // They take turns, as long as none is held up.
+            let turn = start + PERIOD.saturating_mul(u32::try_from(pair).unwrap_or_default());
+            tasks.spawn(prober.run(interval_at(turn, PERIOD.saturating_mul(u32::try_from(pairs.len()).unwrap_or(1)))));
+        }
         Ok(Self { measured, _tasks: tasks })
     }
 
@@ -84,8 +101,8 @@ impl Probe {
         figures(&measured.times, measured.lost)
     }
 
-    /// Whether a sensor of the measurement is registered at this moment.
-    pub(crate) fn is_in_flight(&self) -> bool {
+    /// How many sensors of the measurement are registered at this moment.
+    pub(crate) fn in_flight(&self) -> u64 {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner).in_flight
     }
 }
@@ -115,7 +132,7 @@ struct SensorName {
 }
 
 /// Passes on what a viewer sees, with the time at which it saw it.
-async fn view(mut channel: Channel, viewer: usize, sightings: mpsc::Sender<Sighting>) {
+async fn view(mut channel: Channel, viewer: usize, sightings: broadcast::Sender<Sighting>) {
     while let Some(event) = channel.next().await {
         let at = Instant::now();
         let ChannelEvent::Message { event, payload } = event else { continue };
@@ -125,79 +142,78 @@ async fn view(mut channel: Channel, viewer: usize, sightings: mpsc::Sender<Sight
         }
         let joins = diff.joins.into_iter().map(|sensor| (sensor, true));
         for (sensor, came) in joins.chain(diff.leaves.into_iter().map(|sensor| (sensor, false))) {
-            if sightings.send(Sighting { viewer, sensor_id: sensor.sensor_id, came, at }).await.is_err() {
-                return;
-            }
+            // Nobody may be measuring at this moment.
+            let _ = sightings.send(Sighting { viewer, sensor_id: sensor.sensor_id, came, at });
         }
     }
 }
 
+/// Measures from one node to another.
 struct Prober {
-    clients: Vec<Client>,
+    from: Client,
+    to: Client,
+    viewer: usize,
+    /// Part of the ids of its sensors.
+    pair: usize,
     token: String,
-    seen: mpsc::Receiver<Sighting>,
+    seen: broadcast::Receiver<Sighting>,
     measured: Arc<Mutex<Measured>>,
 }
 
 impl Prober {
-    async fn run(mut self) {
-        let pairs = pairs(self.clients.len());
-        let mut ticks = interval(PERIOD);
+    /// Measures at every tick. Pairs do not wait for each other: a node that is stopped delays none but its own.
+    async fn run(mut self, mut ticks: Interval) {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 0_u64.. {
-            let Some((from, to)) =
-                usize::try_from(number).ok().and_then(|number| pairs.get(number % pairs.len().max(1)))
-            else {
-                return;
-            };
             ticks.tick().await;
             // A node that is gone is no measure of those that are there.
-            if self.clients[*from].connected_to().is_some() && self.clients[*to].connected_to().is_some() {
-                self.measure(*from, *to, &format!("probe-{:x}-{number}", std::process::id())).await;
+            if self.from.connected_to().is_some() && self.to.connected_to().is_some() {
+                self.measure(&format!("probe-{:x}-{}-{number}", std::process::id(), self.pair)).await;
             }
         }
     }
 
-    async fn measure(&mut self, from: usize, to: usize, sensor_id: &str) {
-        self.update(|measured| measured.in_flight = true);
+    async fn measure(&mut self, sensor_id: &str) {
+        // What was seen before is of no interest, and may be more than is kept.
+        self.seen = self.seen.resubscribe();
         let start = Instant::now();
-        let client = self.clients[from].clone();
+        let (from, measured) = (self.from.clone(), Arc::clone(&self.measured));
         let params = params(sensor_id, &self.token);
-        let topic = format!("sensocto:sensor:{sensor_id}");
+        let register = async {
+            let joined = timeout(LOST_AFTER, from.join(format!("sensocto:sensor:{sensor_id}"), params)).await;
+            let channel = joined.ok()?.ok()?;
+            update(&measured, |measured| measured.in_flight += 1);
+            Some(channel)
+        };
         // It is seen before the node has answered the connector, or after: both have to be waited for at once.
-        let (joined, arrived) = tokio::join!(
-            timeout(LOST_AFTER, client.join(topic, params)),
-            timeout(LOST_AFTER, self.sighting(to, sensor_id, true))
-        );
-        match (&joined, arrived) {
-            (Ok(Ok(_)), Ok(Some(at))) => self.update(|measured| measured.remember(at - start)),
-            // Refused or not answered: the node has other worries, and nothing was sent that could be late.
-            (Ok(Err(_)) | Err(_), _) => {}
-            (Ok(Ok(_)), Ok(None) | Err(_)) => self.update(|measured| measured.lost += 1),
-        }
-        if let Ok(Ok(channel)) = joined {
-            let left = async {
-                let _ = channel.leave().await;
-                self.sighting(to, sensor_id, false).await
-            };
-            let _ = timeout(LOST_AFTER, left).await;
-        }
-        self.update(|measured| measured.in_flight = false);
+        let (channel, arrived) = tokio::join!(register, timeout(LOST_AFTER, self.sighting(sensor_id, true)));
+        // Refused or not answered: the node has other worries, and nothing was sent that could be late.
+        let Some(channel) = channel else { return };
+        update(&self.measured, |measured| match arrived {
+            Ok(Some(at)) => measured.remember(at - start),
+            Ok(None) | Err(_) => measured.lost += 1,
+        });
+        let _ = channel.leave().await;
+        update(&self.measured, |measured| measured.in_flight -= 1);
+        let _ = timeout(LOST_AFTER, self.sighting(sensor_id, false)).await;
     }
 
-    /// When a viewer saw a sensor come or go; none if there are no viewers any more.
-    async fn sighting(&mut self, viewer: usize, sensor_id: &str, came: bool) -> Option<Instant> {
+    /// When the viewer saw a sensor come or go; none if there are no viewers any more.
+    async fn sighting(&mut self, sensor_id: &str, came: bool) -> Option<Instant> {
         loop {
-            let seen = self.seen.recv().await?;
-            if seen.viewer == viewer && seen.sensor_id == sensor_id && seen.came == came {
-                return Some(seen.at);
+            match self.seen.recv().await {
+                Ok(seen) if seen.viewer == self.viewer && seen.sensor_id == sensor_id && seen.came == came => {
+                    return Some(seen.at);
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
             }
         }
     }
+}
 
-    fn update(&self, change: impl FnOnce(&mut Measured)) {
-        change(&mut self.measured.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+fn update(measured: &Mutex<Measured>, change: impl FnOnce(&mut Measured)) {
+    change(&mut measured.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 impl Measured {

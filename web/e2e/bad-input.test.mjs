@@ -1,0 +1,161 @@
+//! Clients that do what they must not: what they hear, and that nobody else notices.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { timed } from "./support/figures.mjs";
+import { Cluster } from "./support/nodes.mjs";
+import { connect, disconnect, endPhoenixSockets, SensorClient } from "./support/phoenix.mjs";
+import { binaryPush, endRawSockets, RawSocket, Refused } from "./support/raw.mjs";
+
+const FRAME_BYTES_MAX = 64 * 1024;
+const MESSAGE_BYTES_MAX = 256 * 1024;
+
+const cluster = new Cluster();
+let node;
+/** A sensor of somebody else, which has to be left in peace. */
+let bystander;
+let pid;
+
+before(async () => {
+  [node] = await cluster.start(["a"]);
+  pid = node.pid;
+});
+
+beforeEach(async () => {
+  bystander = await SensorClient.join(connect(node), "bystander");
+});
+
+afterEach(async () => {
+  await bystander.handled();
+  assert.equal(bystander.inbox.all.some(({ event }) => event === "error" || event === "closed"), false);
+  assert.ok(await node.isLive(), "the node is live");
+  assert.equal(node.pid, pid, "it is the same process");
+  assert.ok((await node.sensors()).has("bystander"));
+  await disconnect(bystander.channel.socket);
+  await endPhoenixSockets();
+  endRawSockets();
+});
+
+after(async () => {
+  await endPhoenixSockets();
+  endRawSockets();
+  await cluster.end();
+});
+
+async function refusedWith(query, headers) {
+  try {
+    await RawSocket.open(node, query, headers);
+  } catch (error) {
+    if (error instanceof Refused) return [error.status, error.body];
+    throw error;
+  }
+  return [101, ""];
+}
+
+test("a vsn that is not spoken is refused with 403", async () => {
+  for (const vsn of ["3.0.0", "2.1.0", "0.9.0", "2", "", "latest", "%00"]) {
+    assert.deepEqual(await refusedWith(`vsn=${vsn}`), [403, ""], vsn);
+  }
+  for (const query of ["", "vsn=1.0.0", "vsn=2.0.0", "token=x&vsn=2.0.1"]) {
+    assert.deepEqual(await refusedWith(query), [101, ""], query);
+  }
+});
+
+test("a page of another origin is refused with 403, and the node's own is not", async () => {
+  const others = ["https://evil.example", `https://${node.http}`, "http://localhost:1", "null", `http://${node.http}.evil.example`];
+  for (const Origin of others) assert.deepEqual(await refusedWith("vsn=2.0.0", { Origin }), [403, ""], Origin);
+  assert.deepEqual(await refusedWith("vsn=2.0.0", { Origin: node.url }), [101, ""]);
+  assert.deepEqual(await refusedWith("vsn=2.0.0", { Host: "rebound.example", Origin: "http://rebound.example" }), [403, ""]);
+});
+
+test("what asks for no socket is answered with 400", async () => {
+  assert.equal((await node.get("/socket/websocket?vsn=2.0.0")).status, 400);
+});
+
+const notFrames = {
+  "text that is no JSON": ["vsn=2.0.0", "{nonsense"],
+  "nothing": ["vsn=2.0.0", ""],
+  "an array of three": ["vsn=2.0.0", '["1","1","phoenix"]'],
+  "an object to V2": ["vsn=2.0.0", '{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1"}'],
+  "a topic that is a number": ["vsn=2.0.0", '["1","1",7,"phx_join",{}]'],
+  "very deep JSON": ["vsn=2.0.0", `["1","1","t","e",${"[".repeat(30_000)}${"]".repeat(30_000)}]`],
+  "text that is no UTF-8": ["vsn=2.0.0", Buffer.from([0x5b, 0xff, 0xfe, 0x5d]), { binary: false }],
+  "an array to V1": ["", '[null,"1","phoenix","heartbeat",{}]'],
+  "a V1 object without a ref": ["", '{"topic":"phoenix","event":"heartbeat","payload":{}}'],
+  "a binary frame to V1": ["vsn=1.0.0", binaryPush("1", "1", "phoenix", "heartbeat", Buffer.from("{}"))],
+  "a binary frame of a kind that is the node's": ["vsn=2.0.0", Buffer.from([1, 1, 1, 1, 2, 0x31, 0x31, 0x74, 0x6f, 0x6b])],
+  "a binary frame that is cut off": ["vsn=2.0.0", binaryPush("1", "1", "topic", "event", Buffer.alloc(0)).subarray(0, 9)],
+  "an empty binary frame": ["vsn=2.0.0", Buffer.alloc(0)],
+};
+
+for (const [name, [query, data, options]] of Object.entries(notFrames)) {
+  test(`${name} is no frame: the socket is closed with 1011`, async () => {
+    const raw = await RawSocket.open(node, query);
+    raw.sendRaw(data, options);
+    assert.equal(await raw.closeCode("the socket is closed"), 1011);
+    assert.deepEqual(raw.inbox.all, [], "it is answered with nothing");
+  });
+}
+
+/** A ping on a joined topic that is so many bytes long. */
+function pingOf(bytes, topic) {
+  const frame = (fill) => JSON.stringify(["1", "2", topic, "ping", { fill }]);
+  return frame("x".repeat(bytes - frame("").length));
+}
+
+test("a frame of 64 KiB is answered, and one byte more closes the socket with 1009", async () => {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  const topic = "sensocto:lvntest:large";
+  raw.send(["1", "1", topic, "phx_join", {}]);
+  assert.deepEqual((await raw.next("the reply to the join"))[4], { status: "ok", response: {} });
+  raw.sendRaw(pingOf(FRAME_BYTES_MAX, topic));
+  raw.send([null, "3", "phoenix", "heartbeat", {}]);
+  assert.equal((await raw.next("the heartbeat's reply", (frame) => frame[2] === "phoenix"))[1], "3");
+  raw.sendRaw(pingOf(FRAME_BYTES_MAX + 1, topic));
+  assert.equal(await raw.closeCode("the socket is closed"), 1009);
+});
+
+test("a message of more than 256 KiB in many frames closes the socket with 1009", async () => {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  const part = "x".repeat(FRAME_BYTES_MAX);
+  for (let sent = 0; sent <= MESSAGE_BYTES_MAX; sent += part.length) raw.sendRaw(part, { fin: false });
+  assert.equal(await raw.closeCode("the socket is closed"), 1009);
+});
+
+test("ten thousand leaves of topics that nobody joined are answered", async (t) => {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  const count = 10_000;
+  const ms = await timed(async () => {
+    for (let index = 0; index < count; index += 1) raw.send(["1", `${index}`, `topic ${index}`, "phx_leave", {}]);
+    await raw.inbox.until("all of them are answered", () => raw.inbox.all.length >= count, 30_000);
+  });
+  t.diagnostic(`figure: ${count} leaves are answered in ${ms.toFixed(0)} ms`);
+  for (const [index, frame] of raw.inbox.all.entries()) {
+    assert.deepEqual(frame, ["1", `${index}`, `topic ${index}`, "phx_reply", { status: "ok", response: {} }]);
+  }
+});
+
+test("a thousand joins of topics that nobody knows, and events on them, are refused one by one", async () => {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  for (let index = 0; index < 1_000; index += 1) {
+    const event = index % 2 === 0 ? "phx_join" : "measurement";
+    raw.send([`${index}`, `${index}`, `nope:${index}`, event, { any: "thing" }]);
+  }
+  const response = { reason: "unmatched topic" };
+  for (let index = 0; index < 1_000; index += 1) {
+    assert.deepEqual(await raw.next("a refusal"), [null, `${index}`, `nope:${index}`, "phx_reply", { status: "error", response }]);
+  }
+});
+
+test("a join with a payload of the wrong kind is refused, and the socket goes on", async () => {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  const payloads = [[], [1, 2], { sensor_id: null }, { sensor_id: { deep: [] }, attributes: 7 }];
+  for (const [index, payload] of payloads.entries()) {
+    raw.send([`${index}`, `${index}`, "sensocto:sensor:odd", "phx_join", payload]);
+    const frame = await raw.next("the refusal");
+    assert.deepEqual([frame[1], frame[4]], [`${index}`, { status: "error", response: { reason: "join crashed" } }]);
+  }
+  raw.send([null, "h", "phoenix", "heartbeat", {}]);
+  assert.equal((await raw.next("the heartbeat's reply"))[1], "h");
+});
