@@ -162,6 +162,22 @@ test("a sensor that joins on B while it is joined on A moves: a change, no leave
   assert.equal(second.inbox.all.some((message) => message.event === "closed"), false, "B's channel stays");
 });
 
+test("a sensor that moved from A to C and then leaves C is gone at once, and does not come back on A", async (t) => {
+  const viewers = await Promise.all(cluster.nodes.map((node) => Viewer.open(node)));
+  const onA = await SensorClient.join(connect(a), "moves and leaves");
+  await Promise.all(viewers.map((viewer) => viewer.sees("moves and leaves")));
+  const onC = await SensorClient.join(connect(c), "moves and leaves");
+  await Promise.all(viewers.map((viewer) => viewer.sees("moves and leaves", (sensor) => sensor.node === "c")));
+  await onA.next("closed");
+  const ms = await timed(() => Promise.all([onC.leave(), ...viewers.map((viewer) => viewer.seesGone("moves and leaves"))]));
+  figure(t, "leave on C of a sensor that was on A until nobody sees it", ms);
+  for (const viewer of viewers) {
+    const story = viewer.story("moves and leaves").map((line) => `${line.kind} ${line.node}`);
+    assert.deepEqual(story, ["joins a", "changes c", "leaves c"]);
+  }
+  assert.ok(ms < 500, `${ms} ms is less than 500 ms`);
+});
+
 test("get_states gives the value that was measured on the other node", async (t) => {
   const sensor = await SensorClient.join(connect(a), "states", { attributes: ["celsius"] });
   const viewer = await Viewer.open(b);

@@ -10,6 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
+
 use support::{is_running, sensocto, signal, until};
 
 /// A whole demonstration with its start and end takes some seconds; this is for machines that are busy.
@@ -22,13 +24,17 @@ struct Demo {
     child: Child,
     events: Receiver<Value>,
     pids: Vec<u32>,
+    /// Where it puts what is temporary, so that nothing is left of one that is killed.
+    _directory: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Demo {
     fn start(flags: &[&str]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = tempfile::tempdir().expect("a directory for the demonstration");
         let mut command = sensocto(&["demo", "--json", "--sensors", "60"]);
+        command.env("TMPDIR", directory.path());
         let mut child =
             command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let (sender, events) = mpsc::channel();
@@ -39,7 +45,7 @@ impl Demo {
                 let _ = sender.send(event);
             }
         });
-        Self { child, events, pids: Vec::new(), _turn: turn }
+        Self { child, events, pids: Vec::new(), _directory: directory, _turn: turn }
     }
 
     /// The next event of this name; those before it are passed over.

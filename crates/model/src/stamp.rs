@@ -24,16 +24,20 @@ impl Stamp {
         self.wall_ms < Stamp::WALL_MS_LIMIT
     }
 
-    /// The first stamp that is later than `self` and not before `wall_ms`.
+    /// The last stamp of all.
+    const LAST: Stamp = Stamp { wall_ms: Stamp::WALL_MS_LIMIT - 1, counter: u32::MAX };
+
+    /// The first stamp that is later than `self` and not before `wall_ms`; after the last stamp of all, that one again.
     #[must_use]
     pub fn after(self, wall_ms: u64) -> Stamp {
-        if wall_ms > self.wall_ms {
+        let next = if wall_ms > self.wall_ms {
             Stamp { wall_ms, counter: 0 }
         } else if let Some(counter) = self.counter.checked_add(1) {
             Stamp { wall_ms: self.wall_ms, counter }
         } else {
             Stamp { wall_ms: self.wall_ms.saturating_add(1), counter: 0 }
-        }
+        };
+        next.min(Stamp::LAST)
     }
 }
 
@@ -49,5 +53,6 @@ mod tests {
         }
         let full = Stamp { wall_ms: 100, counter: u32::MAX };
         assert!(full.after(100) > full);
+        assert!(Stamp::LAST.after(u64::MAX).is_plausible());
     }
 }

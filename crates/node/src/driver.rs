@@ -30,7 +30,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Something of an answer to a question of this node.
 enum Answered {
-    Frame(Vec<u8>),
+    Frame { id: u64, frame: Vec<u8> },
     End { id: u64, complete: bool },
 }
 
@@ -128,7 +128,7 @@ impl Driver {
             if self.holders.get(&key).is_some_and(|(held, _)| *held == stamp) {
                 self.holders.remove(&key);
             }
-            self.registry.unregister(&key, stamp, now);
+            self.registry.unregister(&key, stamp);
         }
         let due = self.registry.poll_timeout() <= now.mono;
         if due {
@@ -180,7 +180,7 @@ impl Driver {
                 events.push(event);
             }
             Output::Superseded { key, stamp, by } => {
-                tracing::info!(%key, %by, "an entry moved to another node");
+                tracing::debug!(%key, %by, "an entry moved to another node");
                 if let Some((held, token)) = self.holders.get(&key)
                     && *held == stamp
                 {
@@ -207,7 +207,7 @@ impl Driver {
         tokio::spawn(async move {
             while let Some(reply) = replies.recv().await {
                 let answered = match reply {
-                    Reply::Frame(frame) => Answered::Frame(frame),
+                    Reply::Frame(frame) => Answered::Frame { id, frame },
                     Reply::End { complete } => Answered::End { id, complete },
                 };
                 let ended = matches!(answered, Answered::End { .. });
@@ -235,7 +235,7 @@ impl Driver {
                 self.done.push(Done::Registered(reply, result));
             }
             Command::Update { record, stamp, reply } => {
-                let result = self.registry.update(record, stamp, now);
+                let result = self.registry.update(record, stamp);
                 self.done.push(Done::Updated(reply, result));
             }
         }
@@ -244,7 +244,12 @@ impl Driver {
     fn take_answered(&mut self, answered: Answered) {
         let now = self.inner.clock.now();
         match answered {
-            Answered::Frame(frame) => self.take_frame(&frame),
+            Answered::Frame { id, frame } => {
+                self.inner.metrics.received(frame.len());
+                if let Err(error) = self.registry.handle_answer_frame(id, &frame, now) {
+                    tracing::debug!(%error, "a frame of an answer was refused");
+                }
+            }
             Answered::End { id, complete } => self.registry.handle_answer_end(id, complete, now),
         }
         self.dirty = true;

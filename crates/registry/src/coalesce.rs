@@ -4,10 +4,16 @@ use std::time::Duration;
 
 /// The first window under load; it doubles from here.
 const WINDOW_FIRST: Duration = Duration::from_millis(1);
-/// A delta of more entries than this is load.
-const BUSY_ENTRIES: usize = 256;
-/// A delta of fewer entries than this is not.
-const CALM_ENTRIES: usize = 32;
+/// The longest window as long as deltas stay small: longer ones would not make fewer frames of note.
+const WINDOW_SMALL: Duration = Duration::from_millis(10);
+/// What is sent is counted for this long at a time.
+const PERIOD: Duration = Duration::from_millis(10);
+/// More lines than this in a period is load.
+const BUSY_LINES: f64 = 50.0;
+/// Fewer lines than this in a period is not.
+const CALM_LINES: f64 = 25.0;
+/// A delta of more lines than this may wait longer than [`WINDOW_SMALL`] for more.
+const LARGE_LINES: usize = 1_024;
 
 /// Decides when the next delta leaves.
 ///
@@ -17,6 +23,8 @@ const CALM_ENTRIES: usize = 32;
 pub(crate) struct Coalescer {
     window: Duration,
     not_before: Duration,
+    period_at: Duration,
+    period_lines: usize,
 }
 
 impl Coalescer {
@@ -35,15 +43,23 @@ impl Coalescer {
         self.window
     }
 
-    /// Learns how much left at once.
-    pub(crate) fn sent(&mut self, entries: usize, mono: Duration, window_max: Duration) {
-        if entries > BUSY_ENTRIES {
-            self.window = (self.window * 2).clamp(WINDOW_FIRST, window_max.max(WINDOW_FIRST));
-        } else if entries < CALM_ENTRIES {
-            self.window /= 2;
-            if self.window < WINDOW_FIRST {
-                self.window = Duration::ZERO;
+    /// Learns how many lines left at once.
+    pub(crate) fn sent(&mut self, lines: usize, mono: Duration, window_max: Duration) {
+        self.period_lines += lines;
+        let elapsed = mono.saturating_sub(self.period_at);
+        if elapsed >= PERIOD {
+            let lines_per_period = self.period_lines as f64 * PERIOD.as_secs_f64() / elapsed.as_secs_f64();
+            let longest = if lines > LARGE_LINES { window_max } else { WINDOW_SMALL.min(window_max) };
+            if lines_per_period > BUSY_LINES {
+                self.window = (self.window * 2).clamp(WINDOW_FIRST, longest.max(WINDOW_FIRST));
+            } else if lines_per_period < CALM_LINES {
+                self.window /= 2;
+                if self.window < WINDOW_FIRST {
+                    self.window = Duration::ZERO;
+                }
             }
+            self.period_at = mono;
+            self.period_lines = 0;
         }
         self.not_before = mono + self.window;
     }
@@ -62,18 +78,41 @@ mod tests {
         assert!(coalescer.is_due(Duration::from_secs(1)));
     }
 
-    #[test]
-    fn the_window_grows_under_load_to_its_maximum_and_shrinks_again() {
-        let mut coalescer = Coalescer::default();
-        for _ in 0..20 {
-            coalescer.sent(10_000, Duration::ZERO, MAX);
+    /// Sends `lines` in each window for as long as `span`, and returns how many times.
+    fn load(coalescer: &mut Coalescer, lines_per_ms: usize, from: Duration, span: Duration) -> usize {
+        let mut sent = 0;
+        let mut waiting = 0;
+        for ms in 0..span.as_millis() as u64 {
+            let mono = from + Duration::from_millis(ms);
+            waiting += lines_per_ms;
+            if coalescer.is_due(mono) {
+                coalescer.sent(waiting, mono, MAX);
+                waiting = 0;
+                sent += 1;
+            }
         }
+        sent
+    }
+
+    #[test]
+    fn under_load_the_window_grows_to_ten_milliseconds_and_with_large_deltas_to_its_maximum() {
+        let second = Duration::from_secs(1);
+        let mut coalescer = Coalescer::default();
+        let sent = load(&mut coalescer, 20, second, second);
+        assert!(coalescer.window() == WINDOW_SMALL && sent < 130, "{sent} deltas, window {:?}", coalescer.window());
+        load(&mut coalescer, 500, second * 2, second);
         assert_eq!(coalescer.window(), MAX);
-        assert!(!coalescer.is_due(Duration::from_millis(99)));
-        assert!(coalescer.is_due(MAX));
-        for _ in 0..20 {
-            coalescer.sent(1, Duration::ZERO, MAX);
+        load(&mut coalescer, 0, second * 3, second);
+        for number in 0..10 {
+            coalescer.sent(1, second * 4 + PERIOD * number, MAX);
         }
         assert_eq!(coalescer.window(), Duration::ZERO);
+    }
+
+    #[test]
+    fn one_change_after_the_other_is_no_load() {
+        let mut coalescer = Coalescer::default();
+        let sent = load(&mut coalescer, 1, Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!((sent, coalescer.window()), (1_000, Duration::ZERO));
     }
 }

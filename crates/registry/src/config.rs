@@ -17,8 +17,11 @@ pub struct Config {
     /// How long the entries of an unreachable node, or of a node's earlier generation, stay readable. Low: ghosts of dead nodes
     /// vanish sooner, and a restart that takes longer makes every viewer see leaves and joins.
     pub grace: Duration,
-    /// How long the losing side of a move keeps its entry, so that no third node sees the leave before the join.
+    /// How long an entry that moved stays in the view of a node that has not seen its new registration. Low: a slow link shows a leave
+    /// and a join.
     pub linger: Duration,
+    /// Entries that moved and whose new registration is awaited. When it is full, the oldest leave the view.
+    pub departing_max: usize,
     /// How long an asked node may take before another one is asked.
     pub ask_timeout: Duration,
     /// The wait after all that could answer have failed.
@@ -47,6 +50,7 @@ impl Default for Config {
             unreachable_after: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             linger: Duration::from_secs(5),
+            departing_max: 10_000,
             ask_timeout: Duration::from_secs(2),
             ask_pause: Duration::from_millis(500),
             window_max: Duration::from_millis(100),

@@ -10,17 +10,24 @@ use imbl::OrdMap;
 use sensocto_model::{Key, Origin, Record, Stamp, Version};
 
 use crate::entry::{Entry, EntrySet};
-use crate::message::{self, Ask, Chunk, Delta, Message, Put, Removal};
+use crate::message::{self, Ask, Chunk, Delta, Message, Put, Reached, Removal};
 
 /// Bytes that a line of a delta costs beyond its key and its record.
 const LINE_BYTES: usize = 32;
+
+/// What is remembered of an entry that is gone.
+#[derive(Debug, Clone)]
+struct Tombstone {
+    version: Version,
+    moved_to: Option<Reached>,
+}
 
 /// The log of one origin. Cloning it copies pointers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OriginLog {
     entries: EntrySet,
     by_version: OrdMap<Version, Key>,
-    tombstones: OrdMap<Key, Version>,
+    tombstones: OrdMap<Key, Tombstone>,
     removals: OrdMap<Version, Key>,
     floor: Version,
     version: Version,
@@ -47,28 +54,30 @@ impl OriginLog {
             self.by_version.remove(&old.version);
         }
         if let Some(removed) = self.tombstones.remove(&key) {
-            self.by_version.remove(&removed);
-            self.removals.remove(&removed);
+            self.by_version.remove(&removed.version);
+            self.removals.remove(&removed.version);
         }
         self.by_version.insert(self.version, key);
         entry
     }
 
-    /// Removes an entry and remembers that it did.
-    pub(crate) fn remove(&mut self, key: &Key) -> Option<Arc<Entry>> {
+    /// Removes an entry, because of another node's registration or not, and remembers that it did.
+    pub(crate) fn remove(&mut self, key: &Key, moved_to: Option<Reached>) -> Option<Arc<Entry>> {
         let old = self.entries.remove(key)?;
         self.version = self.version.next();
         self.by_version.remove(&old.version);
         self.by_version.insert(self.version, key.clone());
         self.removals.insert(self.version, key.clone());
-        self.tombstones.insert(key.clone(), self.version);
+        self.tombstones.insert(key.clone(), Tombstone { version: self.version, moved_to });
         Some(old)
     }
 
-    /// Forgets the removals that everybody has acknowledged, and the oldest ones beyond `tombstones_max`.
-    pub(crate) fn forget_removals(&mut self, acknowledged: Version, tombstones_max: usize) {
+    /// Forgets the removals that everybody has acknowledged, and the oldest ones beyond `tombstones_max`, but none that was not
+    /// published yet.
+    pub(crate) fn forget_removals(&mut self, acknowledged: Version, published: Version, tombstones_max: usize) {
         while let Some((version, key)) = self.removals.get_min().cloned() {
-            if version > acknowledged && self.tombstones.len() <= tombstones_max {
+            let wanted = version > acknowledged && self.tombstones.len() <= tombstones_max;
+            if wanted || version > published {
                 return;
             }
             self.removals.remove(&version);
@@ -85,7 +94,7 @@ impl OriginLog {
 
     /// What changed after `after`, as far as about `bytes_max` bytes go; `None` where there is nothing.
     pub(crate) fn delta(&self, after: Version, bytes_max: usize) -> Option<Delta> {
-        let mut delta = Delta { after, upto: after, removals: Vec::new(), puts: Vec::new() };
+        let mut delta = Delta { after, upto: after, more: true, removals: Vec::new(), puts: Vec::new() };
         let mut bytes = 0;
         for (version, key) in self.by_version.range::<_, Version>((Bound::Excluded(&after), Bound::Unbounded)) {
             if bytes >= bytes_max {
@@ -99,13 +108,15 @@ impl OriginLog {
                 }
                 None => {
                     bytes += LINE_BYTES + key.id.as_str().len();
-                    delta.removals.push(Removal { key: key.clone(), version: *version });
+                    let moved_to = self.tombstones.get(key).and_then(|tombstone| tombstone.moved_to.clone());
+                    delta.removals.push(Removal { key: key.clone(), version: *version, moved_to });
                 }
             }
             delta.upto = *version;
         }
         // Versions of changes that were overtaken are in nobody's list any more, but everybody passes them.
         delta.upto = self.version;
+        delta.more = false;
         (delta.upto > after).then_some(delta)
     }
 }

@@ -51,6 +51,9 @@ pub struct Removal {
     pub key: Key,
     /// The version of the removal.
     pub version: Version,
+    /// Where another node's registration took its place, if that is why it is gone: whoever has not seen that one yet goes on
+    /// showing this one until then.
+    pub moved_to: Option<Reached>,
 }
 
 /// The part of the sender's own log after one version, up to another: the present state of each entry that changed, removals
@@ -61,6 +64,9 @@ pub struct Delta {
     pub after: Version,
     /// Where it stands then.
     pub upto: Version,
+    /// Whether the log went on when this was read from it. A copy is a state that its origin once had only where nothing more was to
+    /// come: before that, an entry that changed again later is still as it was.
+    pub more: bool,
     /// What is gone.
     pub removals: Vec<Removal>,
     /// What is there.
@@ -72,7 +78,7 @@ pub struct Delta {
 pub struct Reached {
     /// The origin.
     pub origin: Origin,
-    /// The version that the copy stands at.
+    /// The version that the copy has settled at.
     pub version: Version,
 }
 

@@ -45,7 +45,10 @@ impl PeerState {
 pub(crate) struct Asking {
     pub(crate) id: u64,
     pub(crate) to: NodeName,
+    pub(crate) asked_at: Duration,
     pub(crate) deadline: Duration,
+    /// A whole log is on its way: what the origin sends meanwhile builds on that, not on the copy.
+    pub(crate) whole: bool,
 }
 
 /// The entries of an earlier generation, kept until the node has registered them again or the grace is over.
@@ -74,8 +77,12 @@ pub(crate) struct Peer {
     pub(crate) failed: BTreeSet<NodeName>,
     /// A delta came that does not fit on: something is missing, whatever the last digest said.
     pub(crate) gap: bool,
-    /// The copy is as far as its origin and not the same: only a whole log mends that.
+    /// The copy is as far as its origin and not the same, or further: only a whole log mends that.
     pub(crate) diverged: bool,
+    /// Digests in a row that the copy was ahead of.
+    pub(crate) ahead: u32,
+    /// When a delta was last applied.
+    pub(crate) applied_at: Duration,
 }
 
 impl Peer {
@@ -96,6 +103,8 @@ impl Peer {
             failed: BTreeSet::new(),
             gap: false,
             diverged: false,
+            ahead: 0,
+            applied_at: mono,
         }
     }
 
@@ -110,15 +119,22 @@ impl Peer {
         self.digest.as_ref().map_or(Version::ZERO, |digest| digest.version)
     }
 
-    /// Whether its copy here misses something.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.gap || self.diverged || self.claimed() > self.replica.version()
+    /// When its copy here counts as missing something; `None` while it does not.
+    pub(crate) fn behind_at(&self, patience: Duration) -> Option<Duration> {
+        if self.gap || self.diverged || self.claimed() > self.replica.version() {
+            Some(self.ask_not_before)
+        } else if !self.replica.is_settled() {
+            // The rest of what was sent in parts is on its way, unless it was lost.
+            Some(self.ask_not_before.max(self.applied_at + patience))
+        } else {
+            None
+        }
     }
 
     /// Compares the copy with the last digest; the copy is proved as of when that digest came.
     pub(crate) fn prove(&mut self) {
         let Some(digest) = &self.digest else { return };
-        if digest.version != self.replica.version() {
+        if digest.version != self.replica.version() || !self.replica.is_settled() {
             return;
         }
         if digest.sets == *self.replica.entries().sets() {
@@ -140,7 +156,7 @@ impl Peer {
             cause: self.cause,
             digest_at: self.digest_at,
             proved_at: self.proved_at,
-            version: self.replica.version(),
+            version: self.replica.settled(),
             claimed: self.claimed().max(self.replica.version()),
             counts: entries.sets().0.map(|set| set.count),
             unreadable: entries.unreadable() as u64,

@@ -17,7 +17,8 @@ use crate::log::OriginLog;
 use crate::message::{self, Digest, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState};
-use crate::view::{Cause, Event, NodeView, StateCause, View};
+use crate::replica::DeltaStatus;
+use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
 
 /// A place in one origin's log. Whoever has reached it has seen the change that it was given for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,9 +138,27 @@ pub struct Counters {
 }
 
 impl Counters {
+    fn delta(&mut self, status: DeltaStatus) {
+        match status {
+            DeltaStatus::Applied => self.deltas_applied += 1,
+            DeltaStatus::Duplicate => self.deltas_duplicate += 1,
+            DeltaStatus::Gap => self.deltas_gap += 1,
+            DeltaStatus::Refused(reason) => self.refuse(reason),
+        }
+    }
+
     fn refuse(&mut self, reason: &'static str) {
         *self.refused.entry(reason).or_insert(0) += 1;
     }
+}
+
+/// An entry that its origin gave up to another one whose registration has not been seen here yet: it stays in the view until then.
+#[derive(Debug)]
+struct Departing {
+    deadline: Duration,
+    key: Key,
+    origin: Arc<Origin>,
+    until: Reached,
 }
 
 /// The registry of one node.
@@ -150,6 +169,7 @@ pub struct Registry {
     started: Duration,
     log: OriginLog,
     clock: Stamp,
+    wall_ms: u64,
     published: Version,
     coalescer: Coalescer,
     next_digest: Duration,
@@ -157,7 +177,7 @@ pub struct Registry {
     peers: BTreeMap<NodeName, Peer>,
     view: View,
     nodes_dirty: bool,
-    lingering: VecDeque<(Duration, Key, Stamp)>,
+    departing: VecDeque<Departing>,
     outputs: VecDeque<Output>,
     next_ask: u64,
     counters: Counters,
@@ -166,7 +186,9 @@ pub struct Registry {
 impl Registry {
     /// The registry of one start of one node, empty.
     #[must_use]
-    pub fn new(me: Origin, config: Config, now: Now) -> Registry {
+    pub fn new(me: Origin, mut config: Config, now: Now) -> Registry {
+        // A delta makes progress, and its frame stays readable whatever record is the last one in it.
+        config.delta_bytes_max = config.delta_bytes_max.clamp(1, message::FRAME_BYTES_MAX / 2);
         Registry {
             view: View::new(config.fresh_for),
             config,
@@ -174,13 +196,14 @@ impl Registry {
             started: now.mono,
             log: OriginLog::default(),
             clock: Stamp::default(),
+            wall_ms: now.wall_ms,
             published: Version::ZERO,
             coalescer: Coalescer::default(),
             next_digest: now.mono,
             last_tick: now.mono,
             peers: BTreeMap::new(),
             nodes_dirty: true,
-            lingering: VecDeque::new(),
+            departing: VecDeque::new(),
             outputs: VecDeque::new(),
             next_ask: 1,
             counters: Counters::default(),
@@ -253,7 +276,7 @@ impl Registry {
         let held = self.view.get(key.kind, key.id.as_str()).map_or(Stamp::default(), |held| held.entry.stamp);
         let stamp = self.clock.max(held).after(now.wall_ms);
         self.clock = stamp;
-        let mark = self.put(key, record, stamp, now);
+        let mark = self.put(key, record, stamp);
         Ok(Registration { stamp, mark })
     }
 
@@ -261,7 +284,7 @@ impl Registry {
     ///
     /// # Errors
     /// Another registration took its place, or the record is not allowed.
-    pub fn update(&mut self, record: Record, stamp: Stamp, now: Now) -> Result<Mark, ChangeError> {
+    pub fn update(&mut self, record: Record, stamp: Stamp) -> Result<Mark, ChangeError> {
         check(&record).map_err(ChangeError::Refused)?;
         let key = record.key();
         match self.log.entries().get(&key) {
@@ -269,38 +292,29 @@ impl Registry {
                 if entry.record() == Some(&record) {
                     return Ok(Mark { origin: Origin::clone(&self.me), version: entry.version });
                 }
-                Ok(self.put(key, record, stamp, now))
+                Ok(self.put(key, record, stamp))
             }
             Some(_) | None => Err(ChangeError::Superseded),
         }
     }
 
-    fn put(&mut self, key: Key, record: Record, stamp: Stamp, now: Now) -> Mark {
+    fn put(&mut self, key: Key, record: Record, stamp: Stamp) -> Mark {
         let entry = self.log.put(key.clone(), record, stamp);
         let me = Arc::clone(&self.me);
         self.show(&me, key, Some(entry), Cause::Unregistered);
-        self.flush(now);
         self.mark()
     }
 
-    /// Takes out the entry that this node holds by the registration of `stamp`; `None` where another registration took its place.
-    pub fn unregister(&mut self, key: &Key, stamp: Stamp, now: Now) -> Option<Mark> {
-        let held = self.log.entries().get(key).is_some_and(|entry| entry.stamp == stamp);
-        // What another node took over stays until the linger is over, so that no third node sees a leave before the join.
-        let taken_over = self.view.get(key.kind, key.id.as_str()).is_some_and(|held| held.origin != self.me);
-        if !held || taken_over {
+    /// Takes out the entry that this node holds by the registration of `stamp`; `None` where another registration took its place, here
+    /// or on another node.
+    pub fn unregister(&mut self, key: &Key, stamp: Stamp) -> Option<Mark> {
+        if self.log.entries().get(key).is_none_or(|entry| entry.stamp != stamp) {
             return None;
         }
-        self.remove(key);
-        self.flush(now);
+        self.log.remove(key, None);
+        let me = Arc::clone(&self.me);
+        self.show(&me, key.clone(), None, Cause::Unregistered);
         Some(self.mark())
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if self.log.remove(key).is_some() {
-            let me = Arc::clone(&self.me);
-            self.show(&me, key.clone(), None, Cause::Unregistered);
-        }
     }
 
     fn mark(&self) -> Mark {
@@ -311,14 +325,21 @@ impl Registry {
     fn show(&mut self, origin: &Arc<Origin>, key: Key, new: Option<Arc<crate::entry::Entry>>, cause: Cause) {
         self.nodes_dirty = true;
         let Some(event) = self.view.apply(origin, key, new, cause) else { return };
-        let lost = event.previous.as_ref().filter(|previous| previous.origin == self.me);
-        if let Some(lost) = lost.filter(|_| event.held.origin != self.me) {
-            let stamp = lost.entry.stamp;
-            self.lingering.push_back((self.last_tick + self.config.linger, event.key.clone(), stamp));
+        let mine = if event.held.origin == self.me { None } else { self.log.entries().get(&event.key) };
+        if let Some(stamp) = mine.map(|entry| entry.stamp) {
+            self.yield_to(&event.key, &event.held);
             let by = Origin::clone(&event.held.origin);
             self.outputs.push_back(Output::Superseded { key: event.key.clone(), stamp, by });
         }
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Gives an entry up to another node's newer registration, and says so to the others.
+    fn yield_to(&mut self, key: &Key, winner: &Held) {
+        let moved_to = Reached { origin: Origin::clone(&winner.origin), version: winner.entry.version };
+        self.log.remove(key, Some(moved_to));
+        // The winner is shown already: nothing changes for a reader.
+        self.view.apply(&Arc::clone(&self.me), key.clone(), None, Cause::Unregistered);
     }
 
     /// Sends what has changed, if it is time.
@@ -345,7 +366,7 @@ impl Registry {
             .peers
             .values()
             .filter(|peer| peer.state != PeerState::Removed)
-            .map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.version() })
+            .map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.settled() })
             .collect();
         let digest = Digest { version: self.log.version(), sets: *self.log.entries().sets(), reached };
         self.publish(&Message::Digest(digest));
@@ -360,7 +381,7 @@ impl Registry {
     #[must_use]
     pub fn poll_timeout(&self) -> Duration {
         let flush = (self.published < self.log.version()).then(|| self.coalescer.due_at());
-        let linger = self.lingering.front().map(|(at, ..)| *at);
+        let linger = self.departing.front().map(|departing| departing.deadline);
         let peers = self.peers.values().filter_map(|peer| self.peer_timeout(peer));
         [Some(self.next_digest), flush, linger].into_iter().flatten().chain(peers).min().unwrap_or(self.next_digest)
     }

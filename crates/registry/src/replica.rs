@@ -5,13 +5,15 @@ use std::sync::Arc;
 use sensocto_model::{Key, Version};
 
 use crate::entry::{Entry, EntrySet};
-use crate::message::{Chunk, Delta, Put, Sets};
+use crate::message::{Chunk, Delta, Put, Reached, Sets};
 
 /// What became of one entry.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) key: Key,
     pub(crate) new: Option<Arc<Entry>>,
+    /// Where another node's registration took its place.
+    pub(crate) moved_to: Option<Reached>,
 }
 
 /// What became of a delta.
@@ -45,6 +47,7 @@ pub(crate) enum ChunkStatus {
 pub(crate) struct Replica {
     entries: EntrySet,
     version: Version,
+    settled: Version,
     staging: Option<Staging>,
     held_back: Vec<Delta>,
     held_back_bytes: usize,
@@ -60,8 +63,18 @@ struct Staging {
 }
 
 impl Replica {
+    /// Everything up to here has been applied.
     pub(crate) fn version(&self) -> Version {
         self.version
+    }
+
+    /// The last version at which the copy was as its origin had been.
+    pub(crate) fn settled(&self) -> Version {
+        self.settled
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled == self.version
     }
 
     pub(crate) fn entries(&self) -> &EntrySet {
@@ -83,9 +96,10 @@ impl Replica {
             return DeltaStatus::Gap;
         }
         for removal in delta.removals {
-            if self.entries.get(&removal.key).is_some_and(|entry| entry.version < removal.version) {
+            if self.entries.get(&removal.key).is_none_or(|entry| entry.version < removal.version) {
                 self.entries.remove(&removal.key);
-                changes.push(Change { key: removal.key, new: None });
+                // Told even where there was nothing: what an earlier generation of the node left under this key is settled by it.
+                changes.push(Change { key: removal.key, new: None, moved_to: removal.moved_to });
             }
         }
         for put in delta.puts {
@@ -93,10 +107,13 @@ impl Replica {
                 let (key, entry) = Entry::received(put);
                 let entry = Arc::new(entry);
                 self.entries.insert(key.clone(), Arc::clone(&entry));
-                changes.push(Change { key, new: Some(entry) });
+                changes.push(Change { key, new: Some(entry), moved_to: None });
             }
         }
         self.version = delta.upto;
+        if !delta.more {
+            self.settled = delta.upto;
+        }
         DeltaStatus::Applied
     }
 
@@ -111,17 +128,15 @@ impl Replica {
     }
 
     /// Applies what was held back, as far as it fits on; what does not is dropped.
-    pub(crate) fn apply_held_back(&mut self, changes: &mut Vec<Change>) {
+    pub(crate) fn apply_held_back(&mut self, changes: &mut Vec<Change>) -> Vec<DeltaStatus> {
         self.held_back_bytes = 0;
         let mut held_back = std::mem::take(&mut self.held_back);
         held_back.sort_by_key(|delta| delta.after);
-        for delta in held_back {
-            self.apply_delta(delta, changes);
-        }
+        held_back.into_iter().map(|delta| self.apply_delta(delta, changes)).collect()
     }
 
-    /// Takes the next chunk of the answer to question `id`.
-    pub(crate) fn apply_chunk(&mut self, chunk: Chunk, changes: &mut Vec<Change>) -> ChunkStatus {
+    /// Takes the next chunk of a whole log. Only a copy that is known to be wrong may go back to an older one.
+    pub(crate) fn apply_chunk(&mut self, chunk: Chunk, may_go_back: bool, changes: &mut Vec<Change>) -> ChunkStatus {
         let mut staging = match self.staging.take() {
             Some(staging) if staging.id == chunk.id => staging,
             Some(_) | None => {
@@ -149,7 +164,7 @@ impl Replica {
         if *staging.entries.sets() != staging.sets {
             return ChunkStatus::Refused("chunks_do_not_add_up");
         }
-        if staging.upto < self.version {
+        if staging.upto < self.version && !may_go_back {
             return ChunkStatus::Older;
         }
         self.replace(staging.entries, staging.upto, changes);
@@ -164,21 +179,23 @@ impl Replica {
     fn replace(&mut self, entries: EntrySet, version: Version, changes: &mut Vec<Change>) {
         for (key, _) in self.entries.iter() {
             if entries.get(key).is_none() {
-                changes.push(Change { key: key.clone(), new: None });
+                changes.push(Change { key: key.clone(), new: None, moved_to: None });
             }
         }
         for (key, entry) in entries.iter() {
             let same = self.entries.get(key).is_some_and(|old| old.is_same(entry));
             if !same {
-                changes.push(Change { key: key.clone(), new: Some(Arc::clone(entry)) });
+                changes.push(Change { key: key.clone(), new: Some(Arc::clone(entry)), moved_to: None });
             }
         }
         self.entries = entries;
         self.version = version;
+        self.settled = version;
     }
 }
 
-fn check_delta(delta: &Delta) -> Result<(), &'static str> {
+/// Whether a delta says what an origin can say.
+pub(crate) fn check_delta(delta: &Delta) -> Result<(), &'static str> {
     if !delta.upto.is_plausible() {
         return Err("version_implausible");
     }

@@ -120,9 +120,9 @@ pub(crate) fn put(id: &str, sensor_name: &str, version: u64) -> Put {
 }
 
 pub(crate) fn removal(id: &str, version: u64) -> Removal {
-    Removal { key: key(id), version: Version(version) }
+    Removal { key: key(id), version: Version(version), moved_to: None }
 }
 
 pub(crate) fn delta(after: u64, upto: u64, removals: Vec<Removal>, puts: Vec<Put>) -> Delta {
-    Delta { after: Version(after), upto: Version(upto), removals, puts }
+    Delta { after: Version(after), upto: Version(upto), more: false, removals, puts }
 }

@@ -58,7 +58,7 @@ fn what_was_registered_and_removed_again_is_told_as_removed_only() {
     let mut log = OriginLog::default();
     put(&mut log, "s1", "x");
     put(&mut log, "s2", "x");
-    log.remove(&key("s1"));
+    log.remove(&key("s1"), None);
     let delta = log.delta(Version::ZERO, PLENTY).expect("there is something");
     assert_eq!(removed(&delta), [("s1", 3)]);
     assert_eq!(ids(&delta.puts), ["s2"]);
@@ -68,7 +68,7 @@ fn what_was_registered_and_removed_again_is_told_as_removed_only() {
 fn what_was_removed_and_registered_again_is_told_as_there_only() {
     let mut log = OriginLog::default();
     put(&mut log, "s1", "x");
-    log.remove(&key("s1"));
+    log.remove(&key("s1"), None);
     put(&mut log, "s1", "y");
     let delta = log.delta(Version::ZERO, PLENTY).expect("there is something");
     assert_eq!((removed(&delta), ids(&delta.puts)), (vec![], vec!["s1"]));
@@ -78,7 +78,7 @@ fn what_was_removed_and_registered_again_is_told_as_there_only() {
 #[test]
 fn removing_what_is_not_there_changes_nothing() {
     let mut log = OriginLog::default();
-    assert!(log.remove(&key("s1")).is_none());
+    assert!(log.remove(&key("s1"), None).is_none());
     assert_eq!((log.version(), log.tombstones()), (Version::ZERO, 0));
 }
 
@@ -114,9 +114,9 @@ fn removals_that_everybody_has_are_forgotten_and_others_are_not() {
         put(&mut log, id, "x");
     }
     for id in ["s1", "s2", "s3"] {
-        log.remove(&key(id));
+        log.remove(&key(id), None);
     }
-    log.forget_removals(Version(5), PLENTY);
+    log.forget_removals(Version(5), Version::LIMIT, PLENTY);
     assert_eq!(log.tombstones(), 1);
     let delta = log.delta(Version(5), PLENTY).expect("the last removal");
     assert_eq!(removed(&delta), [("s3", 6)]);
@@ -128,9 +128,9 @@ fn a_replica_before_a_forgotten_removal_gets_the_whole_log_and_one_behind_it_a_d
     for id in ["s1", "s2", "s3"] {
         put(&mut log, id, "x");
     }
-    log.remove(&key("s1"));
-    log.remove(&key("s2"));
-    log.forget_removals(Version(4), PLENTY);
+    log.remove(&key("s1"), None);
+    log.remove(&key("s2"), None);
+    log.forget_removals(Version(4), Version::LIMIT, PLENTY);
     assert!(is_whole(&log, Some(3)));
     assert!(!is_whole(&log, Some(4)));
     assert!(!is_whole(&log, Some(0)), "an empty copy has nothing to remove");
@@ -144,9 +144,9 @@ fn removals_are_capped_and_a_laggard_then_takes_the_whole_log() {
         put(&mut log, &format!("s{number}"), "x");
     }
     for number in 0..10 {
-        log.remove(&key(&format!("s{number}")));
+        log.remove(&key(&format!("s{number}")), None);
     }
-    log.forget_removals(Version::ZERO, 3);
+    log.forget_removals(Version::ZERO, Version::LIMIT, 3);
     assert_eq!(log.tombstones(), 3);
     assert!(is_whole(&log, Some(10)));
     assert!(is_whole(&log, Some(16)));
@@ -166,7 +166,7 @@ fn an_answer_does_not_change_with_the_log() {
         for frame in answer {
             told.push(message::decode(&frame).expect("a frame").1);
             put(&mut log, "s05", &format!("changed {}", told.len()));
-            log.remove(&key("s19"));
+            log.remove(&key("s19"), None);
         }
         assert_eq!(told, before);
         put(&mut log, "s19", "x");
@@ -210,7 +210,7 @@ fn change(log: &mut OriginLog, (id, name): (u8, Option<u8>)) {
     match name {
         Some(name) => put(log, &format!("s{id}"), &name.to_string()),
         None => {
-            log.remove(&key(&format!("s{id}")));
+            log.remove(&key(&format!("s{id}")), None);
         }
     }
 }

@@ -1,25 +1,30 @@
 //! Frames from other nodes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sensocto_model::{NodeName, Origin};
+use sensocto_model::{Key, NodeName, Origin, Stamp};
 
-use super::{Output, Registry};
+use super::{Departing, Output, Registry};
 use crate::log::Answer;
-use crate::message::{self, Chunk, Delta, Digest, FrameError, Message};
+use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState, Retired};
-use crate::replica::{Change, ChunkStatus, DeltaStatus, Replica};
+use crate::replica::{Change, ChunkStatus, Replica, check_delta};
 use crate::view::Cause;
 
+/// How far ahead of this node's wall clock a stamp may be for this node's own stamps to follow it.
+const CLOCK_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 impl Registry {
-    /// Takes a frame that was published, or that answers a question.
+    /// Takes a frame that was published.
     ///
     /// # Errors
     /// Says why the bytes are no frame; that is counted, and nothing has changed. What a frame says wrongly is counted and ignored
     /// without an error: it is the sender's fault, and this node goes on.
     pub fn handle_frame(&mut self, frame: &[u8], now: Now) -> Result<(), FrameError> {
         let (sender, message) = message::decode(frame).inspect_err(|error| self.counters.refuse(error.as_str()))?;
+        self.wall_ms = now.wall_ms;
         if sender.node == self.me.node {
             if sender.generation != self.me.generation {
                 self.outputs.push_back(Output::NameConflict { generation: sender.generation });
@@ -32,8 +37,32 @@ impl Registry {
         match message {
             Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
             Message::Digest(digest) => self.take_digest(&sender, digest, now),
-            Message::Chunk(chunk) => self.take_chunk(&sender.node, chunk, now),
+            Message::Chunk(_) => self.counters.refuse("chunk_published"),
             Message::Ask(_) => self.counters.refuse("ask_published"),
+        }
+        Ok(())
+    }
+
+    /// Takes a frame of the answer to question `id`.
+    ///
+    /// # Errors
+    /// As [`Registry::handle_frame`].
+    pub fn handle_answer_frame(&mut self, id: u64, frame: &[u8], now: Now) -> Result<(), FrameError> {
+        let (sender, message) = message::decode(frame).inspect_err(|error| self.counters.refuse(error.as_str()))?;
+        let asked = self.peers.values_mut().find_map(|peer| peer.asking.as_mut().filter(|asking| asking.id == id));
+        let Some(asking) = asked.filter(|asking| asking.to == sender.node) else {
+            self.counters.refuse("answer_unasked");
+            return Ok(());
+        };
+        // An answer that goes on is an answer in time.
+        asking.deadline = now.mono + self.config.ask_timeout;
+        if !self.meet(&sender, now) {
+            return Ok(());
+        }
+        match message {
+            Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
+            Message::Chunk(chunk) => self.take_chunk(&sender.node, chunk),
+            Message::Digest(_) | Message::Ask(_) => self.counters.refuse("not_an_answer"),
         }
         Ok(())
     }
@@ -53,10 +82,11 @@ impl Registry {
         if ask.origin == sender {
             return Ok(Some(Answer::from_origin(sender, ask, &self.log, bytes_max)));
         }
-        let copy = self
-            .peers
-            .get(&ask.origin.node)
-            .filter(|peer| *peer.origin == ask.origin && peer.state != PeerState::Removed && peer.proved_at.is_some());
+        // Only a copy that was the same as its origin's log once, and that is a state which the origin had.
+        let copy = self.peers.get(&ask.origin.node).filter(|peer| {
+            let whole = peer.proved_at.is_some() && peer.replica.is_settled() && !peer.diverged;
+            *peer.origin == ask.origin && peer.state != PeerState::Removed && whole
+        });
         Ok(copy.map(|peer| {
             let (entries, upto) = (peer.replica.entries().clone(), peer.replica.version());
             Answer::from_copy(sender, ask, entries, upto, bytes_max)
@@ -99,28 +129,27 @@ impl Registry {
 
     fn take_delta(&mut self, node: &NodeName, delta: Delta, bytes: usize, now: Now) {
         let Some(peer) = self.peers.get_mut(node) else { return };
-        // An answer of deltas that goes on is an answer in time.
-        if let Some(asking) = peer.asking.as_mut().filter(|asking| asking.to == *node) {
-            asking.deadline = now.mono + self.config.ask_timeout;
+        if let Err(reason) = check_delta(&delta) {
+            self.counters.refuse(reason);
+            return;
         }
-        let mut changes = Vec::new();
-        // While a repair is under way, what comes meanwhile builds on it.
-        let ahead = delta.after > peer.replica.version();
-        if ahead && delta.upto.is_plausible() {
-            self.counters.deltas_gap += 1;
-            peer.gap = true;
+        let gap = delta.after > peer.replica.version();
+        let whole_on_its_way = peer.asking.as_ref().is_some_and(|asking| asking.whole);
+        if gap || (whole_on_its_way && delta.upto > peer.replica.version()) {
+            if gap {
+                self.counters.deltas_gap += 1;
+                peer.gap = true;
+            }
             if !peer.replica.hold_back(delta, bytes, self.config.held_back_bytes_max) {
                 self.counters.refuse("held_back_full");
             }
             self.catch_up(node, now);
             return;
         }
-        match peer.replica.apply_delta(delta, &mut changes) {
-            DeltaStatus::Applied => self.counters.deltas_applied += 1,
-            DeltaStatus::Duplicate => self.counters.deltas_duplicate += 1,
-            DeltaStatus::Gap => self.counters.deltas_gap += 1,
-            DeltaStatus::Refused(reason) => self.counters.refuse(reason),
-        }
+        let mut changes = Vec::new();
+        peer.applied_at = now.mono;
+        let status = peer.replica.apply_delta(delta, &mut changes);
+        self.counters.delta(status);
         self.show_changes(node, changes);
     }
 
@@ -135,10 +164,13 @@ impl Registry {
             self.counters.refuse("digest_overtaken");
             return;
         }
+        peer.ahead = if digest.version < peer.replica.version() { peer.ahead + 1 } else { 0 };
         peer.digest = Some(digest.clone());
         peer.digest_at = Some(now.mono);
         let was_diverged = peer.diverged;
         peer.prove();
+        // One digest may have been overtaken by a delta; two in a row were not.
+        peer.diverged |= peer.ahead >= 2;
         if peer.diverged && !was_diverged {
             self.counters.divergences += 1;
         }
@@ -146,26 +178,26 @@ impl Registry {
         self.learn_from_vector(&digest, now);
     }
 
-    fn take_chunk(&mut self, from: &NodeName, chunk: Chunk, now: Now) {
+    fn take_chunk(&mut self, from: &NodeName, chunk: Chunk) {
         let node = chunk.origin.node.clone();
         let Some(peer) = self.peers.get_mut(&node) else {
             self.counters.refuse("chunk_unasked");
             return;
         };
-        let asked = peer.asking.as_ref().is_some_and(|asking| asking.id == chunk.id && asking.to == *from);
-        if !asked || *peer.origin != chunk.origin {
+        let asked = peer.asking.as_mut().filter(|asking| asking.id == chunk.id && asking.to == *from);
+        let Some(asking) = asked.filter(|_| *peer.origin == chunk.origin) else {
             self.counters.refuse("chunk_unasked");
             return;
-        }
-        if let Some(asking) = &mut peer.asking {
-            asking.deadline = now.mono + self.config.ask_timeout;
-        }
+        };
+        // An origin that has forgotten the removals since then answers with its whole log, asked for or not.
+        asking.whole = true;
         let mut changes = Vec::new();
-        match peer.replica.apply_chunk(chunk, &mut changes) {
+        match peer.replica.apply_chunk(chunk, peer.diverged, &mut changes) {
             ChunkStatus::Kept => {}
             ChunkStatus::Replaced => {
                 self.counters.logs_replaced += 1;
                 peer.diverged = false;
+                peer.ahead = 0;
             }
             ChunkStatus::Older => self.counters.refuse("chunks_older"),
             ChunkStatus::Refused(reason) => self.counters.refuse(reason),
@@ -181,7 +213,7 @@ impl Registry {
         let mut retired = Vec::new();
         for change in &changes {
             for old in &mut peer.retired {
-                if change.new.is_some() && old.entries.remove(&change.key).is_some() {
+                if old.entries.remove(&change.key).is_some() {
                     retired.push((Arc::clone(&old.origin), change.key.clone()));
                 }
             }
@@ -189,12 +221,72 @@ impl Registry {
         self.nodes_dirty = true;
         for change in changes {
             if let Some(new) = &change.new {
-                self.clock = self.clock.max(new.stamp);
+                self.observe(new.stamp);
             }
-            self.show(&origin, change.key, change.new, Cause::Unregistered);
+            match change.moved_to {
+                Some(until) if !self.has_reached(&until) => self.let_depart(change.key, &origin, until),
+                Some(_) | None => self.show(&origin, change.key, change.new, Cause::Unregistered),
+            }
         }
         for (old_origin, key) in retired {
-            self.show(&old_origin, key, None, Cause::NodeRestarted);
+            self.show(&old_origin, key, None, Cause::Unregistered);
+        }
+        self.end_departures(|departing| departing.until.origin == *origin);
+    }
+
+    /// Follows the clocks of the others, unless they are so far ahead that this can only be a mistake.
+    fn observe(&mut self, stamp: Stamp) {
+        if stamp.wall_ms <= self.wall_ms.saturating_add(CLOCK_AHEAD_MS_MAX) {
+            self.clock = self.clock.max(stamp);
+        }
+    }
+
+    /// Whether a change of another node, or of this one, has been seen.
+    fn has_reached(&self, mark: &Reached) -> bool {
+        if mark.origin == *self.me {
+            return self.log.version() >= mark.version;
+        }
+        let peer = self.peers.get(&mark.origin.node);
+        peer.is_some_and(|peer| {
+            let later = peer.origin.generation > mark.origin.generation;
+            later || (*peer.origin == mark.origin && peer.replica.version() >= mark.version)
+        })
+    }
+
+    fn let_depart(&mut self, key: Key, origin: &Arc<Origin>, until: Reached) {
+        let deadline = self.last_tick + self.config.linger;
+        self.departing.push_back(Departing { deadline, key, origin: Arc::clone(origin), until });
+        if self.departing.len() > self.config.departing_max {
+            self.counters.refuse("departing_full");
+            self.end_first_departure();
+        }
+    }
+
+    /// Ends the departures among `which` whose successors have been seen.
+    pub(super) fn end_departures(&mut self, which: impl Fn(&Departing) -> bool) {
+        let all = std::mem::take(&mut self.departing);
+        let (over, rest) =
+            all.into_iter().partition(|departing| which(departing) && self.has_reached(&departing.until));
+        self.departing = rest;
+        let over: VecDeque<Departing> = over;
+        for departing in over {
+            self.depart(departing);
+        }
+    }
+
+    pub(super) fn end_first_departure(&mut self) {
+        if let Some(departing) = self.departing.pop_front() {
+            self.depart(departing);
+        }
+    }
+
+    fn depart(&mut self, departing: Departing) {
+        // Its origin may have registered it anew meanwhile.
+        let held = self.peers.get(&departing.origin.node).is_some_and(|peer| {
+            *peer.origin == *departing.origin && peer.replica.entries().get(&departing.key).is_some()
+        });
+        if !held {
+            self.show(&departing.origin, departing.key, None, Cause::Unregistered);
         }
     }
 
@@ -218,6 +310,13 @@ impl Registry {
         peer.gap = false;
         peer.diverged = false;
         self.drop_replica(&origin, &replica, cause);
+        let (gone, rest) =
+            std::mem::take(&mut self.departing).into_iter().partition(|departing| departing.origin == origin);
+        self.departing = rest;
+        let gone: VecDeque<Departing> = gone;
+        for departing in gone {
+            self.show(&departing.origin, departing.key, None, cause);
+        }
         for retired in retired {
             self.drop_retired(&retired, cause);
         }

@@ -11,7 +11,8 @@ impl Registry {
     /// Asks for what the copy of `node`'s log misses, unless a question is under way or there is nobody to ask.
     pub(super) fn catch_up(&mut self, node: &NodeName, now: Now) {
         let Some(peer) = self.peers.get(node) else { return };
-        if !peer.is_behind() || peer.asking.is_some() || now.mono < peer.ask_not_before {
+        let due = peer.behind_at(self.config.ask_pause).is_some_and(|at| now.mono >= at);
+        if !due || peer.asking.is_some() {
             return;
         }
         let origin = Origin::clone(&peer.origin);
@@ -31,7 +32,8 @@ impl Registry {
         self.counters.asks += 1;
         let frame = message::encode(&self.me, &Message::Ask(Ask { id, origin, after }));
         if let Some(peer) = self.peers.get_mut(node) {
-            peer.asking = Some(Asking { id, to: to.clone(), deadline: now.mono + self.config.ask_timeout });
+            let deadline = now.mono + self.config.ask_timeout;
+            peer.asking = Some(Asking { id, to: to.clone(), asked_at: now.mono, deadline, whole: after.is_none() });
         }
         self.outputs.push_back(Output::Ask { to, id, frame });
     }
@@ -46,7 +48,7 @@ impl Registry {
             .filter_map(|(name, other)| {
                 let digest = other.digest.as_ref()?;
                 let version = message::reached(digest, &origin.node, origin.generation)?;
-                (version > peer.replica.version()).then_some((version, name))
+                (version > peer.replica.settled()).then_some((version, name))
             })
             .max_by_key(|(version, _)| *version)
             .map(|(_, name)| name.clone())
@@ -72,15 +74,28 @@ impl Registry {
         let Some(asking) = peer.asking.take() else { return };
         peer.replica.drop_chunks();
         let mut changes = Vec::new();
-        peer.replica.apply_held_back(&mut changes);
+        for status in peer.replica.apply_held_back(&mut changes) {
+            self.counters.delta(status);
+        }
+        peer.applied_at = now.mono;
+        // Asked after it claimed to be further, an origin that sends no more has claimed what is not.
+        let knew = asking.to == *node && peer.digest_at.is_some_and(|digest_at| digest_at <= asking.asked_at);
+        if complete && knew && peer.claimed() > peer.replica.version() {
+            self.counters.refuse("claim_unfounded");
+            peer.digest = None;
+        }
         if peer.claimed() <= peer.replica.version() {
             peer.gap = false;
         }
+        peer.prove();
         if !complete {
             self.counters.asks_failed += 1;
             peer.failed.insert(asking.to);
-        } else if peer.is_behind() {
-            // Answered and not helped: not again at once.
+        } else if peer.diverged {
+            // A whole log did not help: only another digest can tell more.
+            peer.ask_not_before = now.mono + self.config.digest_interval;
+        } else {
+            // Answered: not again at once, whatever is still missing.
             peer.ask_not_before = now.mono + self.config.ask_pause / 10;
         }
         self.show_changes(node, changes);
@@ -92,7 +107,7 @@ impl Registry {
         for reached in &digest.reached {
             let Some(peer) = self.peers.get_mut(&reached.origin.node) else { continue };
             let gone = matches!(peer.state, PeerState::Suspect | PeerState::Unreachable);
-            let ahead = reached.version > peer.replica.version() && reached.version.is_plausible();
+            let ahead = reached.version > peer.replica.settled() && reached.version.is_plausible();
             if gone && ahead && *peer.origin == reached.origin {
                 peer.gap = true;
                 self.catch_up(&reached.origin.node, now);

@@ -5,6 +5,7 @@ mod laws;
 mod moves;
 mod never;
 mod nodes;
+mod regressions;
 mod repair;
 
 use crate::testing::{Cluster, ms};

@@ -61,35 +61,43 @@ impl Registry {
     pub fn handle_tick(&mut self, now: Now) {
         self.doubt_myself(now);
         self.end_lingering(now);
+        let nodes: Vec<NodeName> = self.peers.keys().cloned().collect();
+        for node in nodes {
+            self.watch(&node, now);
+        }
         self.flush(now);
         if now.mono >= self.next_digest {
             self.acknowledge();
             self.publish_digest(now);
         }
-        let nodes: Vec<NodeName> = self.peers.keys().cloned().collect();
-        for node in nodes {
-            self.watch(&node, now);
-        }
     }
 
     /// Whoever slept cannot say that others were silent (Lifeguard, "Local health"): after a gap the count starts anew.
     fn doubt_myself(&mut self, now: Now) {
-        let slept = now.mono.saturating_sub(self.last_tick) > self.config.digest_interval * 3 / 2;
+        let away = now.mono.saturating_sub(self.last_tick);
         self.last_tick = now.mono;
-        if slept {
-            for peer in self.peers.values_mut() {
-                peer.heard_at = now.mono;
+        self.wall_ms = now.wall_ms;
+        if away <= self.config.digest_interval * 3 / 2 {
+            return;
+        }
+        for peer in self.peers.values_mut() {
+            peer.heard_at = now.mono;
+            // What was to happen by now may have been prevented by something that waits to be read.
+            if peer.state == PeerState::Unreachable {
+                peer.since += away;
+            }
+            for retired in &mut peer.retired {
+                retired.remove_at += away;
+            }
+            if let Some(asking) = &mut peer.asking {
+                asking.deadline += away;
             }
         }
     }
 
     fn end_lingering(&mut self, now: Now) {
-        while self.lingering.front().is_some_and(|(at, ..)| *at <= now.mono) {
-            let Some((_, key, stamp)) = self.lingering.pop_front() else { return };
-            let held = self.log.entries().get(&key).is_some_and(|entry| entry.stamp == stamp);
-            if held {
-                self.remove(&key);
-            }
+        while self.departing.front().is_some_and(|departing| departing.deadline <= now.mono) {
+            self.end_first_departure();
         }
     }
 
@@ -106,7 +114,7 @@ impl Registry {
             })
             .min()
             .unwrap_or(self.published);
-        self.log.forget_removals(acknowledged, self.config.tombstones_max);
+        self.log.forget_removals(acknowledged, self.published, self.config.tombstones_max);
     }
 
     fn watch(&mut self, node: &NodeName, now: Now) {
@@ -160,7 +168,7 @@ impl Registry {
         let retired = peer.retired.iter().map(|retired| retired.remove_at).min();
         let asking = match &peer.asking {
             Some(asking) => Some(asking.deadline),
-            None => peer.is_behind().then_some(peer.ask_not_before),
+            None => peer.behind_at(self.config.ask_pause),
         };
         [state, retired, asking].into_iter().flatten().min()
     }

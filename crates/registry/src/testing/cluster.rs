@@ -152,29 +152,37 @@ impl Cluster {
         let (now, record) = (self.now_of(node), sensor(id, sensor_name));
         let registration = self.registry(node).register(record.clone(), now).expect("a valid record");
         self.truth.insert((name(node), key(id)), (registration.stamp, record));
-        self.drain(node);
+        self.settle(node);
         registration.stamp
     }
 
     /// Changes a sensor; `false` where the registration is another node's or is gone.
     pub(crate) fn update(&mut self, node: &str, id: &str, sensor_name: &str, stamp: Stamp) -> bool {
-        let (now, record) = (self.now_of(node), sensor(id, sensor_name));
-        let changed = self.registry(node).update(record.clone(), stamp, now).is_ok();
+        let record = sensor(id, sensor_name);
+        let changed = self.registry(node).update(record.clone(), stamp).is_ok();
         if let Some(truth) = self.truth.get_mut(&(name(node), key(id))).filter(|_| changed) {
             truth.1 = record;
         }
-        self.drain(node);
+        self.settle(node);
         changed
     }
 
     pub(crate) fn unregister(&mut self, node: &str, id: &str, stamp: Stamp) -> bool {
-        let now = self.now_of(node);
-        let removed = self.registry(node).unregister(&key(id), stamp, now).is_some();
+        let removed = self.registry(node).unregister(&key(id), stamp).is_some();
         if removed {
             self.truth.remove(&(name(node), key(id)));
         }
-        self.drain(node);
+        self.settle(node);
         removed
+    }
+
+    /// Draws the consequences of a local change, as the driver of a node does.
+    fn settle(&mut self, node: &str) {
+        let now = self.now_of(node);
+        if self.registry(node).poll_timeout() <= now.mono {
+            self.registry(node).handle_tick(now);
+        }
+        self.drain(node);
     }
 
     /// Lets time pass until `span` from here.
@@ -238,9 +246,9 @@ impl Cluster {
             Packet::Frame(bytes) => {
                 let _ = node.registry.handle_frame(&bytes, now);
             }
-            Packet::AnswerFrame { generation, bytes } => {
+            Packet::AnswerFrame { generation, id, bytes } => {
                 if generation == present {
-                    let _ = node.registry.handle_frame(&bytes, now);
+                    let _ = node.registry.handle_answer_frame(id, &bytes, now);
                 }
             }
             Packet::AnswerEnd { generation, id, complete } => {
@@ -260,6 +268,14 @@ impl Cluster {
     pub(crate) fn inject(&mut self, to: &str, frame: &[u8]) -> Result<(), crate::FrameError> {
         let now = self.now_of(to);
         let result = self.registry(to).handle_frame(frame, now);
+        self.drain(to);
+        result
+    }
+
+    /// Gives a frame to a node as if it were of the answer to a question.
+    pub(crate) fn inject_answer(&mut self, to: &str, id: u64, frame: &[u8]) -> Result<(), crate::FrameError> {
+        let now = self.now_of(to);
+        let result = self.registry(to).handle_answer_frame(id, frame, now);
         self.drain(to);
         result
     }

@@ -13,7 +13,7 @@ pub(crate) enum Packet {
     /// A frame that was published.
     Frame(Vec<u8>),
     /// A frame of the answer to a question; the generation that asked has to be there still.
-    AnswerFrame { generation: u64, bytes: Vec<u8> },
+    AnswerFrame { generation: u64, id: u64, bytes: Vec<u8> },
     /// A question.
     Ask { from: NodeName, generation: u64, id: u64, frame: Vec<u8> },
     /// The end of an answer.
@@ -129,7 +129,7 @@ impl Network {
             }
             self.answer_bytes += bytes.len() as u64;
             time += self.delay();
-            self.put_at(time, to, Packet::AnswerFrame { generation, bytes });
+            self.put_at(time, to, Packet::AnswerFrame { generation, id, bytes });
         }
         time += self.delay();
         self.put_at(time, to, Packet::AnswerEnd { generation, id, complete });

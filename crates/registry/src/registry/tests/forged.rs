@@ -145,9 +145,12 @@ fn chunks_that_nobody_asked_for_are_refused() {
             last: true,
             puts: vec![],
         };
-        cluster.inject("b", &frame(sender, &Message::Chunk(empty))).expect("a whole frame");
+        let frame = frame(sender, &Message::Chunk(empty));
+        cluster.inject("b", &frame).expect("a whole frame");
+        cluster.inject_answer("b", id, &frame).expect("a whole frame");
     }
-    assert_eq!((refused(&mut cluster, "b", "chunk_unasked"), world_of(&cluster.view("b"))), (5, before));
+    assert_eq!(refused(&mut cluster, "b", "chunk_published"), 5);
+    assert_eq!((refused(&mut cluster, "b", "answer_unasked"), world_of(&cluster.view("b"))), (5, before));
 }
 
 #[test]
@@ -174,10 +177,11 @@ fn a_whole_log_is_taken_only_from_the_node_that_was_asked() {
         last: true,
         puts: vec![],
     };
-    cluster.inject("b", &frame("c", &Message::Chunk(empty.clone()))).expect("a whole frame");
+    cluster.inject_answer("b", id, &frame("c", &Message::Chunk(empty.clone()))).expect("a whole frame");
     let other_start = Message::Chunk(Chunk { origin: origin("a", 0), ..empty });
-    cluster.inject("b", &frame("a", &other_start)).expect("a whole frame");
-    assert_eq!((refused(&mut cluster, "b", "chunk_unasked"), world_of(&cluster.view("b"))), (2, before));
+    cluster.inject_answer("b", id, &frame("a", &other_start)).expect("a whole frame");
+    assert_eq!(refused(&mut cluster, "b", "answer_unasked"), 1);
+    assert_eq!((refused(&mut cluster, "b", "chunk_unasked"), world_of(&cluster.view("b"))), (1, before));
 }
 
 #[test]

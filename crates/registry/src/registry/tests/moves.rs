@@ -32,7 +32,7 @@ fn a_move_is_an_update_at_a_third_node_whatever_the_order_of_arrival() {
 }
 
 #[test]
-fn the_losing_node_is_told_once_and_lets_go_after_the_linger() {
+fn the_losing_node_is_told_once_and_lets_go() {
     let mut cluster = three();
     let old = cluster.register("a", "s1", "x");
     cluster.run(ms(300));
@@ -41,7 +41,6 @@ fn the_losing_node_is_told_once_and_lets_go_after_the_linger() {
     let superseded = std::mem::take(&mut cluster.node("a").superseded);
     assert_eq!(superseded.len(), 1);
     assert_eq!((&superseded[0].0, superseded[0].1, superseded[0].2.node.as_str()), (&key("s1"), old, "b"));
-    assert_eq!(cluster.view("b").nodes()["a"].counts[0], 1, "it still holds it");
     cluster.run(ms(7_000));
     assert_eq!(cluster.view("b").nodes()["a"].counts[0], 0, "it let it go");
     assert!(cluster.node("a").superseded.is_empty());
