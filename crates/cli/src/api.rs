@@ -179,8 +179,7 @@ pub(crate) struct NodeHealth {
 pub(crate) struct Joining {
     pub(crate) address: String,
     pub(crate) state: String,
-    pub(crate) attempts: Option<u64>,
-    pub(crate) next_ms: Option<u64>,
+    pub(crate) since_ms: u64,
 }
 
 #[cfg(test)]

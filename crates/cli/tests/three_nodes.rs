@@ -1,5 +1,7 @@
 //! The success criteria of the system on real processes, each printing its figure (`--nocapture` shows them).
 
+#![expect(clippy::print_stdout, reason = "a figure that nobody sees is none")]
+
 mod support;
 #[path = "support/viewer.rs"]
 mod viewer;

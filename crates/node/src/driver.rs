@@ -292,7 +292,15 @@ impl Driver {
     }
 
     fn show_addresses(&self) {
-        let joined: BTreeSet<SocketAddr> = self.addresses.values().filter_map(|(_, address)| *address).collect();
+        let there: BTreeSet<SocketAddr> = self.addresses.values().filter_map(|(_, address)| *address).collect();
+        let mut joined = self.inner.joined.load().as_ref().clone();
+        for (_, address) in &self.inner.join {
+            let (connected, since) = joined.entry(*address).or_default();
+            if *connected != there.contains(address) {
+                *connected = !*connected;
+                *since = self.inner.clock.mono();
+            }
+        }
         self.inner.joined.store(Arc::new(joined));
     }
 

@@ -93,7 +93,8 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) fresh_for: Duration,
     pub(crate) join: Vec<(String, SocketAddr)>,
-    pub(crate) joined: ArcSwap<BTreeSet<SocketAddr>>,
+    /// Since when an address to join is that of a node of the cluster, or not any more.
+    pub(crate) joined: ArcSwap<BTreeMap<SocketAddr, (bool, Duration)>>,
     pub(crate) metrics: crate::metrics::Metrics,
     pub(crate) stopping: CancellationToken,
 }
@@ -251,7 +252,10 @@ impl Handle {
             .0
             .join
             .iter()
-            .map(|(address, resolved)| Joining { address: address.clone(), connected: joined.contains(resolved) })
+            .map(|(address, resolved)| {
+                let (connected, at) = joined.get(resolved).copied().unwrap_or_default();
+                Joining { address: address.clone(), connected, since: mono.saturating_sub(at) }
+            })
             .collect();
         ClusterHealth {
             me: self.0.me.clone(),

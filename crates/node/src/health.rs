@@ -78,6 +78,8 @@ impl NodeHealth {
 pub struct Joining {
     /// As it was given, or as its name was resolved.
     pub address: String,
-    /// Whether a node that listens there is in the cluster.
+    /// Whether a node that listens there is in the cluster. Until it is, the engine tries again after 250 ms to 4 s.
     pub connected: bool,
+    /// For how long that has been so.
+    pub since: Duration,
 }

@@ -95,7 +95,7 @@ fn clients(root: &Path) -> Result<(), String> {
 }
 
 fn browser(root: &Path) -> Result<(), String> {
-    end_to_end(root, "e2e")
+    end_to_end(root, "e2e:browser")
 }
 
 /// Runs a script of `web/package.json` that starts nodes itself, so the program has to be built before it.

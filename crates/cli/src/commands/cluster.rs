@@ -52,16 +52,9 @@ fn shown(health: &Health) -> Vec<String> {
     }
     lines.extend(table.lines());
     if !joining.is_empty() {
-        let mut table = Table::new(&["JOINING", "STATE", "ATTEMPTS", "NEXT"]);
+        let mut table = Table::new(&["JOINING", "STATE", "SINCE"]);
         for peer in joining {
-            let next =
-                peer.next_ms.filter(|_| peer.state == "retrying").map(|next| format!("in {}", output::time(next)));
-            table.row([
-                peer.address.clone(),
-                peer.state.clone(),
-                or_dash(peer.attempts.map(|attempts| attempts.to_string())),
-                or_dash(next),
-            ]);
+            table.row([peer.address.clone(), peer.state.clone(), output::time(peer.since_ms)]);
         }
         lines.push(String::new());
         lines.extend(table.lines());
@@ -74,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_is_not_there_yet_is_shown_with_its_next_attempt() {
+    fn a_peer_that_is_not_there_yet_is_shown() {
         let health: Health = serde_json::from_value(serde_json::json!({
             "node": "a", "generation": 1, "sensors": 300, "connectors": 12, "rooms": 3, "users": 5,
             "identical": {"nodes": 1, "of": 2},
@@ -84,7 +77,7 @@ mod tests {
                 {"name": "b", "generation": 1, "state": "suspect", "freshness": "stale", "since_ms": 900, "digest_age_ms": 2_100,
                  "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3}
             ],
-            "joining": [{"address": "127.0.0.1:7403", "state": "retrying", "attempts": 4, "next_ms": 2_000}]
+            "joining": [{"address": "127.0.0.1:7403", "state": "retrying", "since_ms": 2_000}]
         }))
         .expect("the form that a node gives");
         let expected = "\
@@ -94,8 +87,8 @@ NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  SINCE   CAUSE
 a     local    fresh      200      -       -          closed   1 min
 b     suspect  stale      100      3       2.1 s ago  open     900 ms  no digest for 2.1 s
 
-JOINING         STATE     ATTEMPTS  NEXT
-127.0.0.1:7403  retrying  4         in 2.0 s";
+JOINING         STATE     SINCE
+127.0.0.1:7403  retrying  2.0 s";
         assert_eq!(shown(&health).join("\n"), expected);
     }
 }

@@ -79,6 +79,8 @@ struct JoiningJson {
     address: String,
     /// `connected` or `retrying`.
     state: &'static str,
+    /// For how many milliseconds that has been so. One that is not connected is tried again after 250 ms to 4 s.
+    since_ms: u64,
 }
 
 /// The cluster as this node sees it.
@@ -131,5 +133,6 @@ fn node_json(node: &NodeHealth) -> NodeHealthJson {
 }
 
 fn joining_json(joining: Joining) -> JoiningJson {
-    JoiningJson { address: joining.address, state: if joining.connected { "connected" } else { "retrying" } }
+    let state = if joining.connected { "connected" } else { "retrying" };
+    JoiningJson { address: joining.address, state, since_ms: millis(joining.since) }
 }
