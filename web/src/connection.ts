@@ -12,8 +12,8 @@ const HEARTBEAT_MS = 5_000;
 const STATES_TIMEOUT_MS = 5_000;
 /** A channel that the node closed is opened again after this long. */
 const REOPEN_MS = 2_000;
-/** How old a value may be: younger than one round of asking, so that each round brings news. */
-const VALUE_AGE_MS_MAX = 900;
+/** How old a value may be: half a round of asking, so that each round brings news even after an early one. */
+const VALUE_AGE_MS_MAX = 500;
 
 export interface Listener {
   snapshot(payload: unknown): void;

@@ -44,10 +44,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            digest_interval: Duration::from_secs(1),
+            digest_interval: Duration::from_millis(500),
             fresh_for: Duration::from_secs(5),
-            suspect_after: Duration::from_millis(2_500),
-            unreachable_after: Duration::from_secs(10),
+            suspect_after: Duration::from_millis(1_400),
+            unreachable_after: Duration::from_secs(8),
             grace: Duration::from_secs(30),
             linger: Duration::from_secs(5),
             departing_max: 10_000,

@@ -58,6 +58,16 @@ pub(crate) fn origin(node: &str, generation: u64) -> Origin {
     Origin { node: name(node), generation: Generation(generation) }
 }
 
+/// The configuration of these tests: a digest each second, so that their times are round.
+pub(crate) fn config() -> crate::Config {
+    crate::Config {
+        digest_interval: ms(1_000),
+        suspect_after: ms(2_500),
+        unreachable_after: ms(10_000),
+        ..crate::Config::default()
+    }
+}
+
 pub(crate) fn key(id: &str) -> Key {
     Key::sensor(&SensorId::new(id).expect("a sensor id"))
 }

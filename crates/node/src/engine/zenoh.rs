@@ -26,8 +26,9 @@ use zenoh::{Session, Wait};
 use super::{Engine, INBOUND_MAX, Inbound, Purpose, Question, REPLIES_MAX, Replier, Reply};
 use crate::config::PeerConfig;
 
-/// A link on which nothing was heard for this long is closed: a node that hangs is lost within it.
-const LEASE: Duration = Duration::from_secs(2);
+/// A link on which nothing was heard for this long is closed. The registry doubts a silent node much earlier; a node that hangs for
+/// less than this comes back without a new connection.
+const LEASE: Duration = Duration::from_secs(5);
 /// How long a publication waits for room towards a slow peer before it is dropped for that peer.
 const WAIT_BEFORE_DROP: Duration = Duration::from_micros(100);
 /// How long an answer waits for room towards a slow asker before the link is closed.

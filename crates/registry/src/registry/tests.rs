@@ -13,7 +13,7 @@ use crate::{Config, EventKind, Freshness};
 
 /// Three nodes that know each other and are idle.
 fn three() -> Cluster {
-    three_with(Config::default())
+    three_with(crate::testing::config())
 }
 
 fn three_with(config: Config) -> Cluster {

@@ -53,7 +53,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Run {
-        let mut cluster = Cluster::new(seed, &NODES, Config::default());
+        let mut cluster = Cluster::new(seed, &NODES, crate::testing::config());
         for (node, skew_ms) in NODES.into_iter().zip([0, -20_000, 20_000]) {
             cluster.node(node).skew_ms = skew_ms;
         }

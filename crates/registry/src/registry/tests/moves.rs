@@ -16,7 +16,7 @@ fn check_no_flicker(events: &[Event]) {
 #[test]
 fn a_move_is_an_update_at_a_third_node_whatever_the_order_of_arrival() {
     for seed in 0..100 {
-        let mut cluster = Cluster::new(seed, &["a", "b", "c"], Config::default());
+        let mut cluster = Cluster::new(seed, &["a", "b", "c"], crate::testing::config());
         cluster.run(ms(3_000));
         cluster.register("a", "s1", "Greenhouse");
         cluster.run(ms(300));

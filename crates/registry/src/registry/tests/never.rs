@@ -65,7 +65,7 @@ fn of_many_changes_within_one_window_the_last_one_is_seen() {
 #[test]
 fn updates_that_overtake_each_other_end_at_the_newest() {
     for seed in 0..50 {
-        let mut cluster = Cluster::new(seed, &["a", "b", "c"], Config::default());
+        let mut cluster = Cluster::new(seed, &["a", "b", "c"], crate::testing::config());
         cluster.network.set_faults(0, 200, 400, 0);
         let stamp = cluster.register("a", "s1", "first");
         for number in 0..20 {
@@ -224,7 +224,7 @@ fn a_repair_that_hangs_does_not_stop_what_comes_meanwhile() {
 
 #[test]
 fn a_frame_dropped_for_want_of_room_leaves_a_gap_that_is_repaired() {
-    let config = Config { held_back_bytes_max: 300, ..Config::default() };
+    let config = Config { held_back_bytes_max: 300, ..crate::testing::config() };
     let mut cluster = three_with(config);
     cluster.cut("a", "c");
     cluster.register("a", "lost", "x");

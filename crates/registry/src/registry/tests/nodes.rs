@@ -64,7 +64,7 @@ fn what_a_new_generation_registers_and_removes_again_stays_removed() {
 #[test]
 fn a_node_that_restarts_again_and_again_leaves_no_more_than_a_few_generations() {
     let mut cluster = with_sensors();
-    let retired_max = Config::default().retired_max as u64;
+    let retired_max = crate::testing::config().retired_max as u64;
     for generation in 2..20 {
         cluster.start("a", generation, 0);
         cluster.register("a", &format!("of {generation}"), "x");
@@ -118,7 +118,7 @@ fn a_hung_node_is_suspect_then_unreachable_then_removed() {
 
 #[test]
 fn a_node_without_entries_that_went_is_not_listed_for_ever() {
-    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    let mut cluster = Cluster::new(1, &["a", "b"], crate::testing::config());
     cluster.run(ms(3_000));
     cluster.kill("a");
     cluster.run(ms(31_000));
@@ -225,7 +225,7 @@ fn the_end_of_a_process_is_told_from_a_pause_of_the_network() {
 #[test]
 fn another_process_under_the_same_name_is_reported_and_not_believed() {
     let mut cluster = three();
-    let mut other = Cluster::new(9, &[], Config::default());
+    let mut other = Cluster::new(9, &[], crate::testing::config());
     other.start("a", 7, 0);
     other.register("a", "intruder", "x");
     other.run(ms(100));
@@ -245,7 +245,7 @@ fn another_process_under_the_same_name_is_reported_and_not_believed() {
 
 #[test]
 fn there_is_room_for_a_new_node_once_an_old_one_was_removed() {
-    let config = Config { peers_max: 2, ..Config::default() };
+    let config = Config { peers_max: 2, ..crate::testing::config() };
     let mut cluster = Cluster::new(1, &["a", "b", "c", "d"], config);
     cluster.run(ms(2_000));
     assert_eq!(cluster.view("a").nodes().len(), 3);

@@ -22,7 +22,7 @@ fn under_load_changes_are_gathered() {
 
 #[test]
 fn a_copy_that_diverged_is_repaired_though_its_origin_is_busy() {
-    let mut cluster = three_with(Config { delta_bytes_max: 400, ..Config::default() });
+    let mut cluster = three_with(Config { delta_bytes_max: 400, ..crate::testing::config() });
     for number in 0..50 {
         cluster.register("a", &format!("s{number}"), "x");
     }
@@ -64,7 +64,7 @@ fn an_unregister_of_ones_own_supersedes_nobody() {
 
 /// c is cut between two frames of an answer and then helps b.
 fn half_way() -> Cluster {
-    let config = Config { delta_bytes_max: 1, ..Config::default() };
+    let config = Config { delta_bytes_max: 1, ..crate::testing::config() };
     let mut cluster = three_with(config);
     let stamp = cluster.register("a", "k", "first"); // 1
     cluster.register("a", "x1", "x"); // 2

@@ -53,7 +53,7 @@ fn a_repair_costs_what_is_missing_and_not_what_is_held() {
 
 #[test]
 fn a_joining_node_learns_everything_at_once_and_without_a_whole_log_of_removals() {
-    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    let mut cluster = Cluster::new(1, &["a", "b"], crate::testing::config());
     for number in 0..500 {
         let stamp = cluster.register("a", &format!("s{number}"), "x");
         if number % 2 == 0 {
@@ -89,7 +89,7 @@ fn a_third_node_that_is_ahead_repairs_the_log_of_an_unreachable_one() {
 
 #[test]
 fn an_answer_that_is_cut_in_the_middle_is_asked_for_again() {
-    let config = Config { delta_bytes_max: 400, ..Config::default() };
+    let config = Config { delta_bytes_max: 400, ..crate::testing::config() };
     let mut cluster = three_with(config);
     cluster.cut("a", "c");
     for number in 0..100 {
@@ -107,7 +107,7 @@ fn an_answer_that_is_cut_in_the_middle_is_asked_for_again() {
 
 #[test]
 fn a_truncated_whole_log_shows_nothing_of_itself() {
-    let config = Config { delta_bytes_max: 400, tombstones_max: 0, ..Config::default() };
+    let config = Config { delta_bytes_max: 400, tombstones_max: 0, ..crate::testing::config() };
     let mut cluster = three_with(config);
     let stamp = cluster.register("a", "s1", "x");
     cluster.run(ms(300));
@@ -162,7 +162,7 @@ fn removals_wait_for_a_node_that_does_not_hear_them_until_it_is_removed() {
 
 #[test]
 fn a_laggard_before_the_cap_of_removals_takes_the_whole_log() {
-    let config = Config { tombstones_max: 5, ..Config::default() };
+    let config = Config { tombstones_max: 5, ..crate::testing::config() };
     let mut cluster = three_with(config);
     let stamps: Vec<_> = (0..20).map(|number| cluster.register("a", &format!("s{number}"), "x")).collect();
     cluster.run(ms(2_000));
@@ -201,7 +201,7 @@ fn a_copy_that_differs_at_the_same_version_is_found_and_mended() {
 
 #[test]
 fn a_slow_answer_that_goes_on_is_an_answer_in_time() {
-    let config = Config { delta_bytes_max: 1, ..Config::default() };
+    let config = Config { delta_bytes_max: 1, ..crate::testing::config() };
     let mut cluster = three_with(config);
     cluster.cut("a", "c");
     for number in 0..100 {
@@ -250,7 +250,7 @@ fn a_question_to_a_silent_node_is_not_repeated_faster_than_its_timeout() {
 
 #[test]
 fn what_comes_while_a_question_is_under_way_needs_no_second_one() {
-    let config = Config { delta_bytes_max: 1, ..Config::default() };
+    let config = Config { delta_bytes_max: 1, ..crate::testing::config() };
     let mut cluster = three_with(config);
     cluster.run(ms(300));
     cluster.cut("a", "c");
@@ -285,7 +285,7 @@ fn an_origin_that_does_not_answer_is_passed_over_for_a_node_that_is_ahead() {
 
 #[test]
 fn removals_wait_for_a_node_that_has_said_nothing_yet() {
-    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    let mut cluster = Cluster::new(1, &["a", "b"], crate::testing::config());
     cluster.run(ms(3_000));
     cluster.network.cut(&name("c"), &name("a"));
     cluster.start("c", 1, 0);
@@ -297,7 +297,7 @@ fn removals_wait_for_a_node_that_has_said_nothing_yet() {
 
 #[test]
 fn a_new_node_is_told_the_digests_at_once_and_removed_ones_are_no_part_of_them() {
-    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    let mut cluster = Cluster::new(1, &["a", "b"], crate::testing::config());
     cluster.register("a", "s1", "x");
     cluster.run(ms(3_300));
     cluster.start("c", 1, 0);
@@ -314,7 +314,7 @@ fn a_new_node_is_told_the_digests_at_once_and_removed_ones_are_no_part_of_them()
 /// The worked example of `docs/registry.md`.
 #[test]
 fn a_lost_delta_between_two_nodes_is_repaired_as_the_documentation_says() {
-    let mut cluster = Cluster::new(1, &["a", "b"], Config::default());
+    let mut cluster = Cluster::new(1, &["a", "b"], crate::testing::config());
     cluster.run(ms(3_300));
     let stamp = cluster.register("a", "s1", "Greenhouse");
     cluster.run(ms(120));
