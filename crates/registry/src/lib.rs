@@ -28,6 +28,6 @@ pub use log::Answer;
 pub use message::{FrameError, Sets};
 pub use now::Now;
 pub use peer::PeerState;
-pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry};
+pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry, Sizes};
 pub use set_hash::SetHash;
 pub use view::{Cause, Event, EventKind, Freshness, Held, NodeView, StateCause, View};

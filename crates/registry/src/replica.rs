@@ -117,6 +117,16 @@ impl Replica {
         DeltaStatus::Applied
     }
 
+    /// Entries of a whole log that is on its way.
+    pub(crate) fn staged(&self) -> usize {
+        self.staging.as_ref().map_or(0, |staging| staging.entries.len())
+    }
+
+    /// Bytes of the deltas that are held back.
+    pub(crate) fn held_back_bytes(&self) -> usize {
+        self.held_back_bytes
+    }
+
     /// Keeps a delta that came before what it builds on; `false` where it had to be dropped, to be repaired later.
     pub(crate) fn hold_back(&mut self, delta: Delta, bytes: usize, bytes_max: usize) -> bool {
         let fits = self.held_back_bytes + bytes <= bytes_max;

@@ -72,6 +72,8 @@ pub enum StateCause {
     LinkLost,
     /// It is connected, or was, and says nothing.
     Silent,
+    /// It is gone together with others that held much of the world: rather the network failed than all of them.
+    Held,
 }
 
 impl StateCause {
@@ -82,6 +84,7 @@ impl StateCause {
             StateCause::Heard => None,
             StateCause::LinkLost => Some("the connection to it ended"),
             StateCause::Silent => Some("it is silent"),
+            StateCause::Held => Some("it went together with others that held much of the world: kept until confirmed or the long grace ends"),
         }
     }
 }
