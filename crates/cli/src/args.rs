@@ -180,6 +180,13 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Say that an unreachable node will not come back: its entries leave the world of the node that is asked
+    Forget {
+        /// The node that will not come back
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
 }
 
 /// Which node to ask, and how to answer.

@@ -21,6 +21,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sensors(SensorsCommand::List { node, filter, limit }) => sensors::list(&node, &filter, limit),
         Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
+        Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),
         Command::Token(command) => token::run(command),
     }
 }

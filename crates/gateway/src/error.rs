@@ -17,7 +17,7 @@ pub(crate) struct ErrorBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorJson {
     /// For programs: `invalid_parameter`, `unknown_parameter`, `not_found`, `unauthorized`, `method_not_allowed`,
-    /// `misdirected` or `internal`.
+    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected` or `internal`.
     code: &'static str,
     /// The parameter that is meant, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +44,12 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// Reading needs a user token here.
     Unauthorized,
+    /// A page of another site may not do this.
+    ForeignOrigin,
+    /// Only an unreachable node can be forgotten.
+    NotUnreachable,
+    /// The node is stopping.
+    Stopping,
     /// The name in `Host` is not one of this node's.
     Misdirected,
     /// A defect of this program.
@@ -71,6 +77,9 @@ impl ApiError {
             ApiError::NotFound { .. } | ApiError::UnknownPath => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ApiError::ForeignOrigin => StatusCode::FORBIDDEN,
+            ApiError::NotUnreachable => StatusCode::CONFLICT,
+            ApiError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -97,6 +106,12 @@ impl ApiError {
             ApiError::Unauthorized => {
                 plain("unauthorized", "this needs Authorization: Bearer and a token of `sensocto token create user`".to_owned())
             }
+            ApiError::ForeignOrigin => plain("foreign_origin", "pages of other sites may not do this".to_owned()),
+            ApiError::NotUnreachable => plain(
+                "not_unreachable",
+                "only a node that is unreachable can be forgotten, see /api/v1/cluster/health".to_owned(),
+            ),
+            ApiError::Stopping => plain("stopping", "this node is stopping: ask another one".to_owned()),
             ApiError::Misdirected => plain(
                 "misdirected",
                 "this node listens on loopback only and is not known by the name in Host: use 127.0.0.1, or allow the origin".to_owned(),

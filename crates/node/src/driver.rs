@@ -38,6 +38,7 @@ enum Answered {
 enum Done {
     Registered(oneshot::Sender<Result<Registration, RegisterError>>, Result<Registration, RegisterError>),
     Updated(oneshot::Sender<Result<Mark, ChangeError>>, Result<Mark, ChangeError>),
+    Confirmed(oneshot::Sender<bool>, bool),
 }
 
 pub(crate) struct Driver {
@@ -149,6 +150,7 @@ impl Driver {
             match done {
                 Done::Registered(reply, result) => drop(reply.send(result)),
                 Done::Updated(reply, result) => drop(reply.send(result)),
+                Done::Confirmed(reply, result) => drop(reply.send(result)),
             }
         }
     }
@@ -237,6 +239,12 @@ impl Driver {
             Command::Update { record, stamp, reply } => {
                 let result = self.registry.update(record, stamp);
                 self.done.push(Done::Updated(reply, result));
+            }
+            Command::ConfirmLoss { node, reply } => {
+                let confirmed = self.registry.confirm_loss(&node, now);
+                tracing::info!(%node, confirmed, "an operator said that a node will not come back");
+                self.dirty = true;
+                self.done.push(Done::Confirmed(reply, confirmed));
             }
         }
     }

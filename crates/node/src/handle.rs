@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sensocto_model::{Connector, Key, Kind, Origin, Presence, Record, Sensor, SensorId, Stamp};
+use sensocto_model::{Connector, Key, Kind, NodeName, Origin, Presence, Record, Sensor, SensorId, Stamp};
 use sensocto_registry::{ChangeError, Held, Mark, RegisterError, Registration};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,10 @@ pub(crate) enum Command {
         record: Record,
         stamp: Stamp,
         reply: oneshot::Sender<Result<Mark, ChangeError>>,
+    },
+    ConfirmLoss {
+        node: NodeName,
+        reply: oneshot::Sender<bool>,
     },
 }
 
@@ -237,6 +241,17 @@ impl Handle {
         self.0.commands.send(command).await.map_err(|_| WriteError::Stopping)?;
         let registration = answer.await.map_err(|_| WriteError::Stopping)?.map_err(WriteError::Refused)?;
         Ok(LocalEntry { handle: self.clone(), key, registration, superseded, values: None })
+    }
+
+    /// An operator says that an unreachable node will not come back: its entries leave this node's world now, instead of after the
+    /// grace. `false` where the node is not unreachable.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn confirm_loss(&self, node: NodeName) -> Result<bool, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.commands.send(Command::ConfirmLoss { node, reply }).await.map_err(|_| WriteError::Stopping)?;
+        answer.await.map_err(|_| WriteError::Stopping)
     }
 
     /// The health of the cluster as this node sees it.

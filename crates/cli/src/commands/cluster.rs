@@ -1,5 +1,6 @@
 //! `sensocto cluster status`.
 
+use sensocto_node::NodeName;
 use serde_json::value::RawValue;
 
 use crate::api::{Api, Health};
@@ -8,6 +9,7 @@ use crate::failure::Failure;
 use crate::output::{self, Table, printable};
 
 pub(crate) const HEALTH: &str = "/api/v1/cluster/health";
+const NODES: &str = "/api/v1/cluster/nodes";
 
 pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
@@ -21,6 +23,14 @@ pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
         output::line(&line)?;
     }
     Ok(())
+}
+
+/// Says that an unreachable node will not come back.
+pub(super) fn forget(name: &str, args: &NodeArgs) -> Result<(), Failure> {
+    // Part of a path: what is no node's name is refused here, before it becomes part of another one.
+    let name = NodeName::new(name).map_err(Failure::usage)?;
+    Api::new(&args.url, args.token.as_deref())?.delete(&format!("{NODES}/{name}"))?;
+    Ok(output::line(&format!("{name} is forgotten by the node at {}", args.url))?)
 }
 
 fn shown(health: &Health) -> Vec<String> {

@@ -27,6 +27,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(users::list))
         .routes(routes!(rooms::list))
         .routes(routes!(cluster::health))
+        .routes(routes!(cluster::forget))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::readers_only))
 }
 

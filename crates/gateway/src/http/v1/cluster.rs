@@ -1,15 +1,17 @@
-//! `/api/v1/cluster/health`
+//! `/api/v1/cluster/health`, and `/api/v1/cluster/nodes/{name}`
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use sensocto_node::{ClusterHealth, Joining, Kind, NodeHealth};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use sensocto_node::{ClusterHealth, Joining, Kind, NodeHealth, NodeName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::error::ErrorBody;
+use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Query};
 use crate::wire::millis;
 
@@ -96,6 +98,40 @@ struct JoiningJson {
 )]
 pub(super) async fn health(State(app): State<Arc<App>>, _: Query<NoParameters>) -> Json<ClusterHealthJson> {
     Json(health_json(app.handle.cluster_health()))
+}
+
+/// An operator says that an unreachable node will not come back: its entries leave this node's world now, instead of after the grace.
+#[utoipa::path(
+    delete,
+    path = "/cluster/nodes/{name}",
+    tag = "operation",
+    operation_id = "forget_node",
+    params(("name" = String, Path, description = "The node's name")),
+    responses(
+        (status = 204, description = "Its entries left the world of the node that was asked"),
+        (status = 400, description = "The name is no node's", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
+        (status = 409, description = "The node is not unreachable", body = ErrorBody),
+        (status = 503, description = "The node that was asked is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+) -> Result<StatusCode, ApiError> {
+    // A page of another site must not be able to do this with the browser of whoever operates the node.
+    if !app.origins.allows(headers.get(header::ORIGIN), headers.get(header::HOST)) {
+        return Err(ApiError::ForeignOrigin);
+    }
+    let Path(name) = name.map_err(|_| ApiError::invalid("name", "percent-encoded UTF-8"))?;
+    match app.handle.confirm_loss(NodeName::new(&name)?).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(ApiError::NotUnreachable),
+        Err(_) => Err(ApiError::Stopping),
+    }
 }
 
 fn health_json(health: ClusterHealth) -> ClusterHealthJson {
