@@ -1,6 +1,5 @@
 //! What the benchmarks share: entries of a size, times, and how to print them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,19 +15,19 @@ pub fn sensor(prefix: &str, number: usize) -> Record {
     let connector = format!("connector-{}", number / 25);
     let attribute = |name: &str, kind: &str| {
         let id = AttributeId::new(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        (id, Attribute { attribute_type: kind.to_owned(), sampling_rate: Some(1.0) })
+        (id, Attribute { attribute_type: kind.into(), sampling_rate: Some(1.0) })
     };
     Record::Sensor(Sensor {
         sensor_id: id(&format!("{prefix}-{number:07}")),
-        sensor_name: format!("Greenhouse sensor {number}"),
-        sensor_type: ["temperature", "humidity", "heartrate", "battery"][number % 4].to_owned(),
+        sensor_name: format!("Greenhouse sensor {number}").into(),
+        sensor_type: ["temperature", "humidity", "heartrate", "battery"][number % 4].into(),
         connector_id: ConnectorId::new(&connector).unwrap_or_else(|error| panic!("{connector}: {error}")),
-        connector_name: "Raspberry Pi in the greenhouse".to_owned(),
+        connector_name: "Raspberry Pi in the greenhouse".into(),
         sampling_rate: 10.0,
         batch_size: 5,
-        username: Some("ana@example.org".to_owned()),
+        username: Some("ana@example.org".into()),
         room_id: None,
-        attributes: BTreeMap::from([attribute("celsius", "temperature"), attribute("battery", "battery")]),
+        attributes: [attribute("celsius", "temperature"), attribute("battery", "battery")].into_iter().collect(),
         registered_at_ms: 1_767_000_000_000,
     })
 }

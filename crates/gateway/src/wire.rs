@@ -122,7 +122,7 @@ pub(crate) fn sensor<'a>(view: &View, held: &'a Held, mono: Duration) -> Option<
     let sensor = held.entry.record().and_then(Record::as_sensor)?;
     let (freshness, age) = view.freshness(held, mono);
     let attributes = sensor.attributes.iter().map(|(id, attribute)| {
-        let attribute_type = attribute.attribute_type.as_str();
+        let attribute_type = &*attribute.attribute_type;
         (
             id.as_str(),
             AttributeJson { attribute_id: id.as_str(), attribute_type, sampling_rate: attribute.sampling_rate },

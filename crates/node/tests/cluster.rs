@@ -1,13 +1,12 @@
 //! Several nodes in one process, on the in-memory engine and on Zenoh over loopback: one world, whatever carries the frames.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, PeerConfig,
-    PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, StartError, StateSource, World,
+    AttributeId, Attributes, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName,
+    PeerConfig, PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, StartError, StateSource, World,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -21,7 +20,7 @@ fn config(name: &str, peer: Option<PeerConfig>) -> NodeConfig {
 fn sensor(id: &str) -> Sensor {
     Sensor {
         sensor_id: SensorId::new(id).expect("an id"),
-        sensor_name: format!("Sensor {id}"),
+        sensor_name: format!("Sensor {id}").into(),
         sensor_type: "temperature".into(),
         connector_id: ConnectorId::new("c1").expect("an id"),
         connector_name: "Pi".into(),
@@ -29,7 +28,7 @@ fn sensor(id: &str) -> Sensor {
         batch_size: 1,
         username: None,
         room_id: None,
-        attributes: BTreeMap::new(),
+        attributes: Attributes::default(),
         registered_at_ms: 0,
     }
 }
@@ -100,7 +99,7 @@ async fn a_sensor_is_seen_everywhere_and_leaves_with_its_holder(nodes: Vec<Node>
     entry.update(Record::Sensor(renamed)).await.expect("changed");
     let is_renamed = |world: &World| {
         let held = world.view.get(Kind::Sensor, "s1");
-        held.and_then(|held| held.entry.record()?.as_sensor().map(|s| s.sensor_name == "Renamed")).unwrap_or(false)
+        held.and_then(|held| held.entry.record()?.as_sensor().map(|s| &*s.sensor_name == "Renamed")).unwrap_or(false)
     };
     for handle in &handles {
         until(handle, "the change is there", is_renamed).await;

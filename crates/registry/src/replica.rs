@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sensocto_model::{Key, Version};
+use sensocto_model::{Interner, Key, Version};
 
 use crate::entry::{Entry, EntrySet};
 use crate::message::{Chunk, Delta, Put, Reached, Sets};
@@ -51,6 +51,7 @@ pub(crate) struct Replica {
     staging: Option<Staging>,
     held_back: Vec<Delta>,
     held_back_bytes: usize,
+    interner: Interner,
 }
 
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl Replica {
         }
         for put in delta.puts {
             if self.entries.get(&put.key).is_none_or(|entry| entry.version < put.version) {
-                let (key, entry) = Entry::received(put);
+                let (key, entry) = Entry::received(put, &mut self.interner);
                 let entry = Arc::new(entry);
                 self.entries.insert(key.clone(), Arc::clone(&entry));
                 changes.push(Change { key, new: Some(entry), moved_to: None });
@@ -163,7 +164,7 @@ impl Replica {
             if let Err(reason) = check_put(&put, Version::ZERO, chunk.upto) {
                 return ChunkStatus::Refused(reason);
             }
-            let (key, entry) = Entry::received(put);
+            let (key, entry) = Entry::received(put, &mut self.interner);
             staging.entries.insert(key, Arc::new(entry));
         }
         staging.number += 1;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use imbl::OrdMap;
-use sensocto_model::{Key, Kind, NodeName, Origin, Record, SharedId, Version};
+use sensocto_model::{Key, Kind, NodeName, Origin, Record, SharedId, Stamp, Version};
 
 use crate::entry::Entry;
 use crate::peer::PeerState;
@@ -84,7 +84,9 @@ impl StateCause {
             StateCause::Heard => None,
             StateCause::LinkLost => Some("the connection to it ended"),
             StateCause::Silent => Some("it is silent"),
-            StateCause::Held => Some("it went together with others that held much of the world: kept until confirmed or the long grace ends"),
+            StateCause::Held => Some(
+                "it went together with others that held much of the world: kept until confirmed or the long grace ends",
+            ),
         }
     }
 }
@@ -100,16 +102,18 @@ pub struct Held {
 
 impl Held {
     /// The newer registration wins, on every node alike; between equal stamps the greater origin does.
-    fn wins_over(&self, other: &Held) -> bool {
-        (self.entry.stamp, &*self.origin) > (other.entry.stamp, &*other.origin)
+    fn rank(&self) -> (Stamp, &Origin) {
+        (self.entry.stamp, &self.origin)
     }
 }
 
+/// Who holds an id.
 #[derive(Debug, Clone)]
-struct Holding {
-    winner: Held,
-    // One id in the hands of several origins is rare and short: a pointer where there are none.
-    others: Option<Box<[Held]>>,
+enum Holding {
+    /// One origin, as it should be.
+    One(Held),
+    /// Several, which is rare and short; the first one is shown.
+    Several(Box<[Held]>),
 }
 
 /// What changed for whoever looks at the world.
@@ -211,7 +215,7 @@ impl View {
     /// The entry with an id.
     #[must_use]
     pub fn get(&self, kind: Kind, id: &str) -> Option<&Held> {
-        self.entries[kind.index()].get(id).map(|holding| &holding.winner)
+        self.entries[kind.index()].get(id).map(Holding::winner)
     }
 
     /// The entries of a kind in the order of their ids, from the first id after `after` on.
@@ -223,7 +227,7 @@ impl View {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries[kind.index()]
             .range::<_, str>((start, Bound::Unbounded))
-            .filter_map(|(_, holding)| Some((&holding.winner, holding.winner.entry.record()?)))
+            .filter_map(|(_, holding)| Some((holding.winner(), holding.winner().entry.record()?)))
     }
 
     /// How far an entry can be trusted at a moment, and for how long it has not been proved.
@@ -251,13 +255,13 @@ impl View {
         // An entry that cannot be read is shown to nobody.
         let new = new.filter(|entry| entry.record().is_some());
         let entries = &mut self.entries[key.kind.index()];
-        let before = entries.get(&key.id).cloned();
-        let mut holders: Vec<Held> = before.iter().flat_map(Holding::iter).cloned().collect();
-        holders.retain(|held| held.origin != *origin);
-        holders.extend(new.map(|entry| Held { origin: Arc::clone(origin), entry }));
-        let after = Holding::of(holders);
-        let event =
-            compare(&key, before.map(|holding| holding.winner), after.as_ref().map(|holding| &holding.winner), cause);
+        let new = new.map(|entry| Held { origin: Arc::clone(origin), entry });
+        let before = entries.get(&key.id);
+        let after = match before {
+            Some(before) => before.with(origin, new),
+            None => new.map(Holding::One),
+        };
+        let event = compare(&key, before.map(Holding::winner), after.as_ref().map(Holding::winner), cause);
         match after {
             Some(holding) => {
                 entries.insert(key.id, holding);
@@ -271,28 +275,44 @@ impl View {
 }
 
 impl Holding {
-    fn of(mut holders: Vec<Held>) -> Option<Holding> {
-        let best =
-            (0..holders.len()).reduce(|best, at| if holders[at].wins_over(&holders[best]) { at } else { best })?;
-        let winner = holders.swap_remove(best);
-        let others = (!holders.is_empty()).then(|| holders.into_boxed_slice());
-        Some(Holding { winner, others })
+    /// The one that is shown.
+    fn winner(&self) -> &Held {
+        match self {
+            Holding::One(held) => held,
+            Holding::Several(holders) => &holders[0],
+        }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Held> {
-        std::iter::once(&self.winner).chain(self.others.iter().flat_map(|others| others.iter()))
+    fn holders(&self) -> &[Held] {
+        match self {
+            Holding::One(held) => std::slice::from_ref(held),
+            Holding::Several(holders) => holders,
+        }
+    }
+
+    /// Who holds the id once one origin holds `new` of it.
+    fn with(&self, origin: &Origin, new: Option<Held>) -> Option<Holding> {
+        let others = self.holders().iter().filter(|held| *held.origin != *origin).cloned();
+        let mut holders: Vec<Held> = others.chain(new).collect();
+        if holders.len() < 2 {
+            return holders.pop().map(Holding::One);
+        }
+        holders.sort_by(|one, other| other.rank().cmp(&one.rank()));
+        Some(Holding::Several(holders.into_boxed_slice()))
     }
 }
 
-fn compare(key: &Key, before: Option<Held>, after: Option<&Held>, cause: Cause) -> Option<Event> {
-    let event = |kind, held: Held, previous| Some(Event { key: key.clone(), kind, held, previous });
+fn compare(key: &Key, before: Option<&Held>, after: Option<&Held>, cause: Cause) -> Option<Event> {
+    let event = |kind, held: &Held, previous: Option<&Held>| {
+        Some(Event { key: key.clone(), kind, held: held.clone(), previous: previous.cloned() })
+    };
     match (before, after) {
         (None, None) => None,
-        (None, Some(after)) => event(EventKind::Registered, after.clone(), None),
+        (None, Some(after)) => event(EventKind::Registered, after, None),
         (Some(before), None) => event(EventKind::Unregistered(cause), before, None),
         (Some(before), Some(after)) => {
             let same = before.origin == after.origin && before.entry.is_same(&after.entry);
-            if same { None } else { event(EventKind::Updated, after.clone(), Some(before)) }
+            if same { None } else { event(EventKind::Updated, after, Some(before)) }
         }
     }
 }

@@ -42,7 +42,11 @@ fn main() {
     a.handle_tick(now);
     let frames: Vec<Vec<u8>> = published(&mut a);
     rate("encode", entries, started.elapsed());
-    println!("frames: {}, {} bytes an entry", frames.len(), frames.iter().map(Vec::len).sum::<usize>() / entries.max(1));
+    println!(
+        "frames: {}, {} bytes an entry",
+        frames.len(),
+        frames.iter().map(Vec::len).sum::<usize>() / entries.max(1)
+    );
 
     let before = resident_bytes();
     let started = Instant::now();

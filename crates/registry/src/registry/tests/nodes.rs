@@ -259,9 +259,9 @@ fn there_is_room_for_a_new_node_once_an_old_one_was_removed() {
 }
 
 /// Five nodes with ten sensors each.
-fn five() -> crate::testing::Cluster {
+fn five() -> Cluster {
     let names = ["a", "b", "c", "d", "e"];
-    let mut cluster = crate::testing::Cluster::new(1, &names, crate::testing::config());
+    let mut cluster = Cluster::new(1, &names, crate::testing::config());
     for node in names {
         for number in 0..10 {
             cluster.register(node, &format!("{node}{number}"), "x");
@@ -271,8 +271,8 @@ fn five() -> crate::testing::Cluster {
     cluster
 }
 
-fn count(cluster: &mut crate::testing::Cluster, node: &str) -> usize {
-    cluster.view(node).count(sensocto_model::Kind::Sensor)
+fn count(cluster: &mut Cluster, node: &str) -> usize {
+    cluster.view(node).count(Kind::Sensor)
 }
 
 #[test]
@@ -307,8 +307,8 @@ fn what_is_kept_leaves_when_it_is_confirmed_or_when_the_others_come_back() {
     cluster.kill("e");
     cluster.run(ms(40_000));
     let now = cluster.now_of("a");
-    assert!(!cluster.registry("a").confirm_loss(&crate::testing::name("b"), now), "b is there");
-    assert!(cluster.registry("a").confirm_loss(&crate::testing::name("d"), now));
+    assert!(!cluster.registry("a").confirm_loss(&name("b"), now), "b is there");
+    assert!(cluster.registry("a").confirm_loss(&name("d"), now));
     cluster.drain("a");
     assert_eq!(count(&mut cluster, "a"), 40);
     cluster.start("d", 2, 0);
