@@ -46,11 +46,26 @@ impl Api {
     /// # Errors
     /// The node is not there, refuses (its reason is passed on), or answers what is not expected.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let mut request = request.config().timeout_global(Some(self.timeout)).build();
+        let mut request = self.agent.get(format!("{}{path}", self.base));
         for (name, value) in query {
             request = request.query(*name, *value);
         }
+        let body = self.answer(request)?;
+        let base = &self.base;
+        serde_json::from_str(&body)
+            .map_err(|error| Failure::failed(format!("{base}{path} answered what this program does not know: {error}")))
+    }
+
+    /// Removes a resource.
+    ///
+    /// # Errors
+    /// The node is not there, or refuses (its reason is passed on).
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.answer(self.agent.delete(format!("{}{path}", self.base))).map(drop)
+    }
+
+    fn answer(&self, request: ureq::RequestBuilder<ureq::typestate::WithoutBody>) -> Result<String, Failure> {
+        let mut request = request.config().timeout_global(Some(self.timeout)).build();
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -65,11 +80,7 @@ impl Api {
             .limit(ANSWER_BYTES_MAX)
             .read_to_string()
             .map_err(|error| Failure::failed(format!("the answer of {base} broke off: {error}")))?;
-        if !status.is_success() {
-            return Err(refusal(base, status.as_u16(), &body));
-        }
-        serde_json::from_str(&body)
-            .map_err(|error| Failure::failed(format!("{base}{path} answered what this program does not know: {error}")))
+        if status.is_success() { Ok(body) } else { Err(refusal(base, status.as_u16(), &body)) }
     }
 }
 
@@ -172,6 +183,8 @@ pub(crate) struct NodeHealth {
     pub(crate) sensors: u64,
     pub(crate) versions_behind: Option<u64>,
     pub(crate) breaker: String,
+    #[serde(default)]
+    pub(crate) round_trip_us: Option<u64>,
 }
 
 /// A peer address that is configured and not yet a node that is known.

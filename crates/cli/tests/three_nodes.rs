@@ -214,7 +214,8 @@ async fn lists_and_reads_are_answered_in_time_with_ten_thousand_sensors() {
     let reader = Reader::of(&cluster, 1);
     for (what, path) in [
         ("a page of 100", "/api/v1/sensors?limit=100"),
-        ("a page of 100 from the middle", "/api/v1/sensors?limit=100&after=s14-250"),
+        ("a page of 100 by type", "/api/v1/sensors?limit=100&type=ecg"),
+        ("the 100 that changed last", "/api/v1/sensors?limit=100&order=changed"),
         ("a page of 100 by node", "/api/v1/sensors?limit=100&node=c"),
         ("one sensor of this node", "/api/v1/sensors/s1-7"),
         ("one sensor of another node", "/api/v1/sensors/s0-7"),
@@ -292,4 +293,27 @@ async fn a_restart_within_the_grace_causes_no_leave_and_no_join() {
     let flicker: Vec<What> =
         viewer.rest().into_iter().filter(|what| matches!(what, What::Join(_) | What::Leave { .. })).collect();
     assert!(flicker.is_empty(), "{flicker:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_forgets_a_node_that_will_not_come_back() {
+    let _alone = ALONE.lock().await;
+    let mut cluster = Cluster::start_with(3, &["--grace", "1h"]);
+    cluster.wait_until_identical();
+    let on_c = connect(&cluster, 2).await;
+    let _lost = bring_in(&on_c, "on-c").await;
+    let mut viewer = Viewer::open(&cluster.url(0)).await;
+    until(DEADLINE, "the sensor is on A", || (cluster.http_get(0, "/api/v1/sensors")["total"] == 1).then_some(()));
+    let url = format!("http://{}", cluster.http(0));
+    let forget = |node: &str| support::run(&["cluster", "forget", node, "--url", &url]);
+    let too_early = forget("c");
+    assert_eq!(too_early.code, Some(1));
+    assert!(too_early.stderr.contains("unreachable"), "{}", too_early.stderr);
+    cluster.kill(2);
+    viewer.node("c", &["unreachable"]).await;
+    let forgotten = forget("c");
+    assert_eq!(forgotten.code, Some(0), "{}", forgotten.stderr);
+    let (_, cause) = viewer.left("on-c").await;
+    assert_eq!(cause, "node_gone");
+    assert_eq!(forget("../c").code, Some(2));
 }

@@ -17,7 +17,7 @@ pub(crate) struct ErrorBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorJson {
     /// For programs: `invalid_parameter`, `unknown_parameter`, `not_found`, `unauthorized`, `method_not_allowed`,
-    /// `misdirected` or `internal`.
+    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected`, `unknown`, `gone`, `busy`, `mark_not_reached` or `internal`.
     code: &'static str,
     /// The parameter that is meant, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,8 +44,22 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// Reading needs a user token here.
     Unauthorized,
+    /// A page of another site may not do this.
+    ForeignOrigin,
+    /// Only an unreachable node can be forgotten.
+    NotUnreachable,
+    /// The node is stopping.
+    Stopping,
     /// The name in `Host` is not one of this node's.
     Misdirected,
+    /// It may be there, and who could know did not answer.
+    Unknown { message: String },
+    /// It was there, and is kept no longer.
+    Gone { what: &'static str },
+    /// There is no room for another one.
+    Busy { what: &'static str },
+    /// This node has not seen in time what the request asked for.
+    MarkNotReached { message: String },
     /// A defect of this program.
     Internal,
 }
@@ -71,7 +85,13 @@ impl ApiError {
             ApiError::NotFound { .. } | ApiError::UnknownPath => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ApiError::ForeignOrigin => StatusCode::FORBIDDEN,
+            ApiError::NotUnreachable => StatusCode::CONFLICT,
+            ApiError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            ApiError::Unknown { .. } | ApiError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Gone { .. } => StatusCode::GONE,
+            ApiError::MarkNotReached { .. } => StatusCode::GATEWAY_TIMEOUT,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -97,10 +117,20 @@ impl ApiError {
             ApiError::Unauthorized => {
                 plain("unauthorized", "this needs Authorization: Bearer and a token of `sensocto token create user`".to_owned())
             }
+            ApiError::ForeignOrigin => plain("foreign_origin", "pages of other sites may not do this".to_owned()),
+            ApiError::NotUnreachable => plain(
+                "not_unreachable",
+                "only a node that is unreachable can be forgotten, see /api/v1/cluster/health".to_owned(),
+            ),
+            ApiError::Stopping => plain("stopping", "this node is stopping: ask another one".to_owned()),
             ApiError::Misdirected => plain(
                 "misdirected",
                 "this node listens on loopback only and is not known by the name in Host: use 127.0.0.1, or allow the origin".to_owned(),
             ),
+            ApiError::Unknown { message } => plain("unknown", message),
+            ApiError::Gone { what } => plain("gone", format!("this {what} is kept no longer, or is another node's: start over")),
+            ApiError::Busy { what } => plain("busy", format!("there is no room for another {what}: try again in a while")),
+            ApiError::MarkNotReached { message } => plain("mark_not_reached", message),
             ApiError::Internal => plain("internal", "the node failed to answer this, its log says why".to_owned()),
         };
         ErrorBody { error }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sensocto_node::{
-    Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceRef, RegistryConfig, RoomId, Sensor,
-    SensorId, UserId,
+    Attributes, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceRef, RegistryConfig, RoomId,
+    Sensor, SensorId, UserId,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -167,15 +167,15 @@ impl Answer {
 pub(crate) fn sensor(id: &str, sensor_type: &str, room: Option<&str>) -> Sensor {
     Sensor {
         sensor_id: SensorId::new(id).expect("an id"),
-        sensor_name: format!("Sensor {id}"),
-        sensor_type: sensor_type.to_owned(),
+        sensor_name: format!("Sensor {id}").into(),
+        sensor_type: sensor_type.into(),
         connector_id: ConnectorId::new("c1").expect("an id"),
-        connector_name: "Pi".to_owned(),
+        connector_name: "Pi".into(),
         sampling_rate: 10.0,
         batch_size: 5,
         username: None,
         room_id: room.map(|room| RoomId::new(room).expect("an id")),
-        attributes: BTreeMap::new(),
+        attributes: Attributes::default(),
         registered_at_ms: 1_767_000_000_000,
     }
 }

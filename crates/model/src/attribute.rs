@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::id::Checked;
 use crate::{FieldError, text};
 
 /// Most attributes of one sensor.
@@ -69,8 +71,7 @@ impl Serialize for AttributeId {
 
 impl<'de> Deserialize<'de> for AttributeId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(de::Error::custom)
+        deserializer.deserialize_str(Checked(Self::new))
     }
 }
 
@@ -78,7 +79,7 @@ impl<'de> Deserialize<'de> for AttributeId {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attribute {
     /// What kind of measurement it is (`heartrate`, `geolocation`, …). Unknown types are allowed.
-    pub attribute_type: String,
+    pub attribute_type: Arc<str>,
     /// Samples per second, where the client said it.
     pub sampling_rate: Option<f64>,
 }
@@ -87,7 +88,7 @@ impl Attribute {
     /// An attribute that a client named without saying more.
     #[must_use]
     pub fn inferred(id: &AttributeId, payload: Option<&Value>) -> Attribute {
-        Attribute { attribute_type: infer_type(id.as_str(), payload).to_owned(), sampling_rate: Some(1.0) }
+        Attribute { attribute_type: infer_type(id.as_str(), payload).into(), sampling_rate: Some(1.0) }
     }
 
     /// Reads what a client says about an attribute: an object with, perhaps, `attribute_type` and `sampling_rate`.
@@ -96,8 +97,8 @@ impl Attribute {
     /// Names the field that is not allowed.
     pub fn from_metadata(id: &AttributeId, metadata: &Value) -> Result<Attribute, FieldError> {
         let attribute_type = match metadata.get("attribute_type") {
-            None | Some(Value::Null) => infer_type(id.as_str(), None).to_owned(),
-            Some(Value::String(text)) => text.clone(),
+            None | Some(Value::Null) => infer_type(id.as_str(), None).into(),
+            Some(Value::String(text)) => text.as_str().into(),
             Some(_) => return Err(FieldError { field: "attribute_type", allowed: text::NAME_ALLOWED }),
         };
         let sampling_rate = match metadata.get("sampling_rate") {
@@ -130,11 +131,101 @@ pub fn check_sampling_rate(rate: f64) -> Result<(), FieldError> {
     if (0.0..=1_000_000.0).contains(&rate) { Ok(()) } else { Err(SAMPLING_RATE_ERROR) }
 }
 
+/// What a sensor measures, in the order of the ids. Sensors that measure the same share it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes(Option<Arc<[(AttributeId, Attribute)]>>);
+
+impl Attributes {
+    fn as_slice(&self) -> &[(AttributeId, Attribute)] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    /// All of them, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&AttributeId, &Attribute)> {
+        self.as_slice().iter().map(|(id, attribute)| (id, attribute))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, id: &AttributeId) -> Option<&Attribute> {
+        let all = self.as_slice();
+        let at = all.binary_search_by(|(other, _)| other.cmp(id)).ok()?;
+        all.get(at).map(|(_, attribute)| attribute)
+    }
+
+    /// Adds one, or puts it in the place of the one with its id.
+    pub fn insert(&mut self, id: AttributeId, attribute: Attribute) {
+        let mut all = self.to_map();
+        all.insert(id, attribute);
+        *self = all.into_iter().collect();
+    }
+
+    /// Takes one away, where it is there.
+    pub fn remove(&mut self, id: &AttributeId) {
+        let mut all = self.to_map();
+        if all.remove(id).is_some() {
+            *self = all.into_iter().collect();
+        }
+    }
+
+    /// Whether anybody else has it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.as_ref().is_some_and(|all| Arc::strong_count(all) > 1)
+    }
+
+    fn to_map(&self) -> BTreeMap<AttributeId, Attribute> {
+        self.as_slice().iter().cloned().collect()
+    }
+
+    /// Reads the bytes of a record's attributes; `None` where they are none, or not in order.
+    pub(crate) fn decode(bytes: &[u8], mut text: impl FnMut(&str) -> Arc<str>) -> Option<Attributes> {
+        let (lines, rest): (Vec<(&str, &str, Option<f64>)>, _) = postcard::take_from_bytes(bytes).ok()?;
+        let ascending = lines.windows(2).all(|pair| matches!(pair, [(one, ..), (next, ..)] if one < next));
+        if !rest.is_empty() || !ascending {
+            return None;
+        }
+        let read = lines.into_iter().map(|(id, attribute_type, sampling_rate)| {
+            AttributeId::new(id).ok()?;
+            Some((AttributeId(text(id)), Attribute { attribute_type: text(attribute_type), sampling_rate }))
+        });
+        read.collect()
+    }
+}
+
+impl FromIterator<(AttributeId, Attribute)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (AttributeId, Attribute)>>(attributes: I) -> Attributes {
+        let map: BTreeMap<AttributeId, Attribute> = attributes.into_iter().collect();
+        Attributes((!map.is_empty()).then(|| map.into_iter().collect()))
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (id, attribute) in self.iter() {
+            map.serialize_entry(id, attribute)?;
+        }
+        map.end()
+    }
+}
+
 /// Reads the `attributes` of a sensor's join: `{}` or a map of objects, `[]`, a list of names, or a list of objects.
 ///
 /// # Errors
 /// Names the field that is not allowed.
-pub fn from_join(value: &Value) -> Result<BTreeMap<AttributeId, Attribute>, FieldError> {
+pub fn from_join(value: &Value) -> Result<Attributes, FieldError> {
     let shape = FieldError { field: "attributes", allowed: ALLOWED_SHAPE };
     let mut attributes = BTreeMap::new();
     match value {
@@ -157,7 +248,7 @@ pub fn from_join(value: &Value) -> Result<BTreeMap<AttributeId, Attribute>, Fiel
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Err(shape),
     }
-    if attributes.len() > ATTRIBUTES_MAX { Err(shape) } else { Ok(attributes) }
+    if attributes.len() > ATTRIBUTES_MAX { Err(shape) } else { Ok(attributes.into_iter().collect()) }
 }
 
 /// The type of an attribute that appears without one: by its name, else by what its first payload holds, else `numeric`.
@@ -204,7 +295,7 @@ mod tests {
     use super::*;
 
     fn names(value: &Value) -> Vec<String> {
-        from_join(value).expect("accepted").keys().map(ToString::to_string).collect()
+        from_join(value).expect("accepted").iter().map(|(id, _)| id.to_string()).collect()
     }
 
     #[test]
@@ -215,7 +306,11 @@ mod tests {
         assert_eq!(names(&json!([{"attribute_id": "celsius", "attribute_type": "temperature"}])), ["celsius"]);
         let map = json!({"hr": {"attribute_id": "hr", "attribute_type": "heartrate", "sampling_rate": 1}});
         let attributes = from_join(&map).expect("accepted");
-        assert_eq!(attributes["hr"], Attribute { attribute_type: "heartrate".into(), sampling_rate: Some(1.0) });
+        let hr = AttributeId::new("hr").expect("valid");
+        assert_eq!(
+            attributes.get(&hr),
+            Some(&Attribute { attribute_type: "heartrate".into(), sampling_rate: Some(1.0) })
+        );
     }
 
     #[test]

@@ -6,6 +6,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// Makes an id of the text where it lies, without a copy in between.
+pub(crate) struct Checked<T>(pub(crate) fn(&str) -> Result<T, FieldError>);
+
+impl<T> de::Visitor<'_> for Checked<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text that is allowed here")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
+
 use crate::{FieldError, text};
 
 macro_rules! id {
@@ -27,6 +42,18 @@ macro_rules! id {
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// An id of a text that was checked by the same rule.
+            #[allow(dead_code, reason = "not every kind of id is made this way")]
+            pub(crate) fn of_checked(text: Arc<str>) -> Self {
+                Self(text)
+            }
+
+            /// The text, shared.
+            #[must_use]
+            pub fn shared(&self) -> &Arc<str> {
                 &self.0
             }
         }
@@ -64,8 +91,7 @@ macro_rules! id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::new(&text).map_err(de::Error::custom)
+                deserializer.deserialize_str(Checked(Self::new))
             }
         }
     };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connector, ConnectorId, FieldError, Presence, PresenceRef, Sensor, SensorId};
+use crate::id::Checked;
+use crate::{Connector, ConnectorId, FieldError, Interner, Presence, PresenceRef, Sensor, SensorId};
 
 /// Largest record in bytes: 64 attributes with long types and the longest names fit.
 pub const RECORD_BYTES_MAX: usize = 32 * 1024;
@@ -56,19 +57,19 @@ impl Key {
     /// The key of a sensor.
     #[must_use]
     pub fn sensor(id: &SensorId) -> Key {
-        Key { kind: Kind::Sensor, id: SharedId(Arc::from(id.as_str())) }
+        Key { kind: Kind::Sensor, id: SharedId(Arc::clone(id.shared())) }
     }
 
     /// The key of a connector.
     #[must_use]
     pub fn connector(id: &ConnectorId) -> Key {
-        Key { kind: Kind::Connector, id: SharedId(Arc::from(id.as_str())) }
+        Key { kind: Kind::Connector, id: SharedId(Arc::clone(id.shared())) }
     }
 
     /// The key of a presence.
     #[must_use]
     pub fn presence(id: &PresenceRef) -> Key {
-        Key { kind: Kind::Presence, id: SharedId(Arc::from(id.as_str())) }
+        Key { kind: Kind::Presence, id: SharedId(Arc::clone(id.shared())) }
     }
 }
 
@@ -111,9 +112,10 @@ impl fmt::Display for SharedId {
 
 impl<'de> Deserialize<'de> for SharedId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        crate::text::check_id("id", &text).map_err(serde::de::Error::custom)?;
-        Ok(SharedId(Arc::from(text)))
+        deserializer.deserialize_str(Checked(|text| {
+            crate::text::check_id("id", text)?;
+            Ok(SharedId(Arc::from(text)))
+        }))
     }
 }
 
@@ -233,17 +235,24 @@ impl Record {
     ///
     /// # Errors
     /// Says why the bytes are not such a record. It never panics, whatever the bytes are.
-    pub fn decode(key: &Key, bytes: &[u8]) -> Result<Record, DecodeError> {
+    pub fn decode(key: &Key, bytes: &[u8], interner: &mut Interner) -> Result<Record, DecodeError> {
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(DecodeError::TooLarge { bytes: bytes.len() });
         }
-        let record = match key.kind {
-            Kind::Sensor => read(bytes).map(Record::Sensor),
+        let mut record = match key.kind {
+            Kind::Sensor => Sensor::decode(bytes, interner).map(Record::Sensor).ok_or(DecodeError::Malformed),
             Kind::Connector => read(bytes).map(Record::Connector),
             Kind::Presence => read(bytes).map(Record::Presence),
         }?;
         record.validate().map_err(DecodeError::Invalid)?;
-        if record.key() == *key { Ok(record) } else { Err(DecodeError::KeyMismatch) }
+        if record.key() != *key {
+            return Err(DecodeError::KeyMismatch);
+        }
+        if let Record::Sensor(sensor) = &mut record {
+            // One text for the key and the record.
+            sensor.sensor_id = SensorId::of_checked(Arc::clone(&key.id.0));
+        }
+        Ok(record)
     }
 }
 

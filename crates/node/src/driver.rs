@@ -38,6 +38,7 @@ enum Answered {
 enum Done {
     Registered(oneshot::Sender<Result<Registration, RegisterError>>, Result<Registration, RegisterError>),
     Updated(oneshot::Sender<Result<Mark, ChangeError>>, Result<Mark, ChangeError>),
+    Confirmed(oneshot::Sender<bool>, bool),
 }
 
 pub(crate) struct Driver {
@@ -149,6 +150,7 @@ impl Driver {
             match done {
                 Done::Registered(reply, result) => drop(reply.send(result)),
                 Done::Updated(reply, result) => drop(reply.send(result)),
+                Done::Confirmed(reply, result) => drop(reply.send(result)),
             }
         }
     }
@@ -159,8 +161,10 @@ impl Driver {
         let (counters, tombstones) = (self.registry.counters().clone(), self.registry.tombstones());
         let world = Arc::new(World { seq, view, counters, tombstones });
         self.inner.world.store(Arc::clone(&world));
+        let batch = Batch { world, events: events.into() };
+        self.inner.history.note(&batch, self.inner.clock.mono());
         // Nobody may be subscribed.
-        let _ = self.inner.batches.send(Batch { world, events: events.into() });
+        let _ = self.inner.batches.send(batch);
     }
 
     fn carry_out(&mut self, output: Output, events: &mut Vec<Event>) {
@@ -202,9 +206,11 @@ impl Driver {
     }
 
     fn ask(&self, to: &NodeName, id: u64, frame: Vec<u8>) {
-        let mut replies = self.inner.engine.query(to, Purpose::Ask, frame, ANSWER_MAX);
-        let answers = self.answers.clone();
+        let (inner, to, answers) = (Arc::clone(&self.inner), to.clone(), self.answers.clone());
         tokio::spawn(async move {
+            // Readers leave some of the calls to one node to repair.
+            let _permit = inner.remote.repair_permit(&to).await;
+            let mut replies = inner.engine.query(&to, Purpose::Ask, frame, ANSWER_MAX);
             while let Some(reply) = replies.recv().await {
                 let answered = match reply {
                     Reply::Frame(frame) => Answered::Frame { id, frame },
@@ -237,6 +243,12 @@ impl Driver {
             Command::Update { record, stamp, reply } => {
                 let result = self.registry.update(record, stamp);
                 self.done.push(Done::Updated(reply, result));
+            }
+            Command::ConfirmLoss { node, reply } => {
+                let confirmed = self.registry.confirm_loss(&node, now);
+                tracing::info!(%node, confirmed, "an operator said that a node will not come back");
+                self.dirty = true;
+                self.done.push(Done::Confirmed(reply, confirmed));
             }
         }
     }
@@ -346,7 +358,7 @@ impl Driver {
     fn spawn_probe(&self, node: NodeName) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await;
+            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await.is_some();
             tracing::debug!(%node, answered, "probed");
         });
     }

@@ -1,13 +1,13 @@
 //! Several nodes in one process, on the in-memory engine and on Zenoh over loopback: one world, whatever carries the frames.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, PeerConfig,
-    PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, StartError, StateSource, World,
+    AttributeId, Attributes, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, Order,
+    PeerConfig, PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, SensorQuery, StartError, StateError,
+    StateSource, World,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -21,7 +21,7 @@ fn config(name: &str, peer: Option<PeerConfig>) -> NodeConfig {
 fn sensor(id: &str) -> Sensor {
     Sensor {
         sensor_id: SensorId::new(id).expect("an id"),
-        sensor_name: format!("Sensor {id}"),
+        sensor_name: format!("Sensor {id}").into(),
         sensor_type: "temperature".into(),
         connector_id: ConnectorId::new("c1").expect("an id"),
         connector_name: "Pi".into(),
@@ -29,7 +29,7 @@ fn sensor(id: &str) -> Sensor {
         batch_size: 1,
         username: None,
         room_id: None,
-        attributes: BTreeMap::new(),
+        attributes: Attributes::default(),
         registered_at_ms: 0,
     }
 }
@@ -93,14 +93,15 @@ async fn a_sensor_is_seen_everywhere_and_leaves_with_its_holder(nodes: Vec<Node>
     let entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
     for handle in &handles {
         until(handle, "the sensor is there", |world| owner(world, "s1").as_deref() == Some("a")).await;
-        let page = handle.list_sensors(&SensorFilter { node: Some("a".into()), ..SensorFilter::default() }, None, 10);
+        let filter = SensorFilter { node: Some("a".into()), ..SensorFilter::default() };
+        let page = handle.list_sensors(&handle.world(), &SensorQuery { filter, order: Order::Id }, None, 10);
         assert_eq!((page.rows.len(), page.total, page.rows[0].freshness), (1, 1, Freshness::Fresh));
     }
     let renamed = Sensor { sensor_name: "Renamed".into(), ..sensor("s1") };
     entry.update(Record::Sensor(renamed)).await.expect("changed");
     let is_renamed = |world: &World| {
         let held = world.view.get(Kind::Sensor, "s1");
-        held.and_then(|held| held.entry.record()?.as_sensor().map(|s| s.sensor_name == "Renamed")).unwrap_or(false)
+        held.and_then(|held| held.entry.record()?.as_sensor().map(|s| &*s.sensor_name == "Renamed")).unwrap_or(false)
     };
     for handle in &handles {
         until(handle, "the change is there", is_renamed).await;
@@ -127,7 +128,10 @@ async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
     let second = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
     assert_eq!((second.source, second.freshness), (StateSource::Cache, Freshness::Fresh));
     let unknown = SensorId::new("nobody").expect("an id");
-    assert!(handles[1].get_sensor_state(&unknown, age, timeout).await.is_none());
+    assert_eq!(
+        handles[1].get_sensor_state(&unknown, age, timeout).await.expect_err("nobody has it"),
+        StateError::NotFound
+    );
     stop(nodes).await;
 }
 

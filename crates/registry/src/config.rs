@@ -17,6 +17,11 @@ pub struct Config {
     /// How long the entries of an unreachable node, or of a node's earlier generation, stay readable. Low: ghosts of dead nodes
     /// vanish sooner, and a restart that takes longer makes every viewer see leaves and joins.
     pub grace: Duration,
+    /// How long the entries of unreachable nodes stay where several nodes went and their entries are more than `mass_loss_percent` of
+    /// the world. Low: a network that fails empties the world sooner.
+    pub long_grace: Duration,
+    /// The share of the world, in percent, that several unreachable nodes may hold and still be removed after the grace.
+    pub mass_loss_percent: u64,
     /// How long an entry that moved stays in the view of a node that has not seen its new registration. Low: a slow link shows a leave
     /// and a join.
     pub linger: Duration,
@@ -49,6 +54,8 @@ impl Default for Config {
             suspect_after: Duration::from_millis(1_400),
             unreachable_after: Duration::from_secs(8),
             grace: Duration::from_secs(30),
+            long_grace: Duration::from_secs(15 * 60),
+            mass_loss_percent: 15,
             linger: Duration::from_secs(5),
             departing_max: 10_000,
             ask_timeout: Duration::from_secs(2),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use sensocto_model::{DecodeError, Key, Kind, Record, Stamp, Version};
+use sensocto_model::{DecodeError, Interner, Key, Kind, Record, Stamp, Version};
 
 use crate::message::{Put, Sets};
 use crate::set_hash::SetHash;
@@ -37,9 +37,9 @@ impl Entry {
     }
 
     /// An entry of another node, as it came.
-    pub(crate) fn received(put: Put) -> (Key, Entry) {
+    pub(crate) fn received(put: Put, interner: &mut Interner) -> (Key, Entry) {
         let hash = SetHash::of(&put.key, put.version, put.stamp, &put.body);
-        let body = match Record::decode(&put.key, &put.body) {
+        let body = match Record::decode(&put.key, &put.body, interner) {
             Ok(record) => Body::Readable(record),
             Err(error) => Body::Unreadable(put.body.into_vec().into_boxed_slice(), error),
         };

@@ -11,6 +11,7 @@ pub mod breaker;
 mod coalesce;
 mod config;
 mod entry;
+pub mod live;
 mod log;
 pub mod message;
 mod now;
@@ -28,7 +29,7 @@ pub use log::Answer;
 pub use message::{FrameError, Sets};
 pub use now::Now;
 pub use peer::PeerState;
-pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry};
+pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry, Sizes};
 pub use set_hash::SetHash;
 pub use view::{
     Cause, Event, EventKind, Found, Freshness, Held, Line, NodeView, Order, Person, Position, Room, SensorFilter,

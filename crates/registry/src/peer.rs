@@ -114,6 +114,12 @@ impl Peer {
         self.since = mono;
     }
 
+    /// Its entries that are in the view, those of earlier generations included.
+    pub(crate) fn entries(&self) -> u64 {
+        let retired: usize = self.retired.iter().map(|retired| retired.entries.len()).sum();
+        (self.replica.entries().len() + retired) as u64
+    }
+
     /// Where its log stands as far as it said.
     pub(crate) fn claimed(&self) -> Version {
         self.digest.as_ref().map_or(Version::ZERO, |digest| digest.version)

@@ -2,6 +2,7 @@
 
 mod receive;
 mod repair;
+mod sizes;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,8 @@ use crate::now::Now;
 use crate::peer::{Peer, PeerState};
 use crate::replica::DeltaStatus;
 use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
+
+pub use sizes::Sizes;
 
 /// A place in one origin's log. Whoever has reached it has seen the change that it was given for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +138,8 @@ pub struct Counters {
     pub logs_replaced: u64,
     /// Digests at which a copy was as far as its origin and not the same.
     pub divergences: u64,
+    /// Nodes whose entries were kept beyond the grace because several nodes went at once.
+    pub nodes_held: u64,
 }
 
 impl Counters {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sensocto_model::{Key, Version};
+use sensocto_model::{Interner, Key, Version};
 
 use crate::entry::{Entry, EntrySet};
 use crate::message::{Chunk, Delta, Put, Reached, Sets};
@@ -51,6 +51,7 @@ pub(crate) struct Replica {
     staging: Option<Staging>,
     held_back: Vec<Delta>,
     held_back_bytes: usize,
+    interner: Interner,
 }
 
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl Replica {
         }
         for put in delta.puts {
             if self.entries.get(&put.key).is_none_or(|entry| entry.version < put.version) {
-                let (key, entry) = Entry::received(put);
+                let (key, entry) = Entry::received(put, &mut self.interner);
                 let entry = Arc::new(entry);
                 self.entries.insert(key.clone(), Arc::clone(&entry));
                 changes.push(Change { key, new: Some(entry), moved_to: None });
@@ -115,6 +116,16 @@ impl Replica {
             self.settled = delta.upto;
         }
         DeltaStatus::Applied
+    }
+
+    /// Entries of a whole log that is on its way.
+    pub(crate) fn staged(&self) -> usize {
+        self.staging.as_ref().map_or(0, |staging| staging.entries.len())
+    }
+
+    /// Bytes of the deltas that are held back.
+    pub(crate) fn held_back_bytes(&self) -> usize {
+        self.held_back_bytes
     }
 
     /// Keeps a delta that came before what it builds on; `false` where it had to be dropped, to be repaired later.
@@ -153,7 +164,7 @@ impl Replica {
             if let Err(reason) = check_put(&put, Version::ZERO, chunk.upto) {
                 return ChunkStatus::Refused(reason);
             }
-            let (key, entry) = Entry::received(put);
+            let (key, entry) = Entry::received(put, &mut self.interner);
             staging.entries.insert(key, Arc::new(entry));
         }
         staging.number += 1;

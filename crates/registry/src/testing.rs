@@ -7,8 +7,8 @@ mod replay;
 use std::time::Duration;
 
 use sensocto_model::{
-    Connector, ConnectorId, Generation, Key, NodeName, Origin, Presence, PresenceRef, Record, Sensor, SensorId, Stamp,
-    UserId, Version,
+    Attributes, Connector, ConnectorId, Generation, Key, NodeName, Origin, Presence, PresenceRef, Record, Sensor,
+    SensorId, Stamp, UserId, Version,
 };
 use serde_bytes::ByteBuf;
 
@@ -75,15 +75,15 @@ pub(crate) fn key(id: &str) -> Key {
 pub(crate) fn sensor(id: &str, sensor_name: &str) -> Record {
     Record::Sensor(Sensor {
         sensor_id: SensorId::new(id).expect("a sensor id"),
-        sensor_name: sensor_name.to_owned(),
-        sensor_type: "temperature".to_owned(),
+        sensor_name: sensor_name.into(),
+        sensor_type: "temperature".into(),
         connector_id: ConnectorId::new("c1").expect("a connector id"),
-        connector_name: "Pi".to_owned(),
+        connector_name: "Pi".into(),
         sampling_rate: 1.0,
         batch_size: 1,
         username: None,
         room_id: None,
-        attributes: std::collections::BTreeMap::new(),
+        attributes: Attributes::default(),
         registered_at_ms: 0,
     })
 }

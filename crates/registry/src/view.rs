@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{Key, Kind, NodeName, Origin, Record, Version};
+use sensocto_model::{Key, Kind, NodeName, Origin, Record, Stamp, Version};
 
 use crate::entry::Entry;
 use crate::peer::PeerState;
@@ -86,6 +86,8 @@ pub enum StateCause {
     LinkLost,
     /// It is connected, or was, and says nothing.
     Silent,
+    /// It is gone together with others that held much of the world: rather the network failed than all of them.
+    Held,
 }
 
 impl StateCause {
@@ -96,6 +98,9 @@ impl StateCause {
             StateCause::Heard => None,
             StateCause::LinkLost => Some("the connection to it ended"),
             StateCause::Silent => Some("it is silent"),
+            StateCause::Held => Some(
+                "it went together with others that held much of the world: kept until confirmed or the long grace ends",
+            ),
         }
     }
 }
@@ -111,16 +116,18 @@ pub struct Held {
 
 impl Held {
     /// The newer registration wins, on every node alike; between equal stamps the greater origin does.
-    fn wins_over(&self, other: &Held) -> bool {
-        (self.entry.stamp, &*self.origin) > (other.entry.stamp, &*other.origin)
+    fn rank(&self) -> (Stamp, &Origin) {
+        (self.entry.stamp, &self.origin)
     }
 }
 
+/// Who holds an id.
 #[derive(Debug, Clone)]
-struct Holding {
-    winner: Held,
-    // One id in the hands of several origins is rare and short: a pointer where there are none.
-    others: Option<Box<[Held]>>,
+pub(crate) enum Holding {
+    /// One origin, as it should be.
+    One(Held),
+    /// Several, which is rare and short; the first one is shown.
+    Several(Box<[Held]>),
 }
 
 /// What changed for whoever looks at the world.
@@ -256,14 +263,14 @@ impl View {
     /// The entry with an id.
     #[must_use]
     pub fn get(&self, kind: Kind, id: &str) -> Option<&Held> {
-        self.tables[kind.index()].get(id).map(|(_, row)| &row.holding.winner)
+        self.tables[kind.index()].get(id).map(|(_, row)| row.winner())
     }
 
     /// All who hold an id, the one that is shown first, and the number of its last change.
     #[must_use]
-    pub fn holders(&self, kind: Kind, id: &str) -> Option<(Vec<&Held>, u64)> {
+    pub fn holders(&self, kind: Kind, id: &str) -> Option<(&[Held], u64)> {
         let (_, row) = self.tables[kind.index()].get(id)?;
-        Some((row.holding.iter().collect(), row.changed))
+        Some((row.holding.holders(), row.changed))
     }
 
     /// The entries of a kind in the order of their ids, from the first id after `after` on.
@@ -275,7 +282,7 @@ impl View {
         let table = &self.tables[kind.index()];
         let after = after.and_then(|after| table.label_at(after));
         table.rows_after(after).filter_map(|(_, row)| {
-            let winner = &row.holding.winner;
+            let winner = row.winner();
             Some((winner, winner.entry.record()?))
         })
     }
@@ -310,14 +317,14 @@ impl View {
     ) -> Option<Event> {
         // An entry that cannot be read is shown to nobody.
         let new = new.filter(|entry| entry.record().is_some());
+        let new = new.map(|entry| Held { origin: Arc::clone(origin), entry });
         let found = self.tables[key.kind.index()].get(key.id.as_str());
         let before = found.map(|(label, row)| (label, row.clone()));
-        let holders = before.as_ref().map(|(_, row)| &row.holding);
-        let mut holders: Vec<Held> = holders.into_iter().flat_map(Holding::iter).cloned().collect();
-        holders.retain(|held| held.origin != *origin);
-        holders.extend(new.map(|entry| Held { origin: Arc::clone(origin), entry }));
-        let after = Holding::of(holders);
-        let winners = (before.as_ref().map(|(_, row)| &row.holding.winner), after.as_ref().map(|holding| &holding.winner));
+        let after = match &before {
+            Some((_, row)) => row.holding.with(origin, new),
+            None => new.map(Holding::One),
+        };
+        let winners = (before.as_ref().map(|(_, row)| row.winner()), after.as_ref().map(Holding::winner));
         let kind = compare(winners.0, winners.1, cause);
         let previous_changed = before.as_ref().map(|(_, row)| row.changed);
         self.changes += u64::from(kind.is_some());
@@ -361,7 +368,7 @@ impl View {
 
     fn keep_indexes(&mut self, kind: Kind, before: Option<&(Label, Row)>, after: Option<&(Label, Row)>) {
         fn record((_, row): &(Label, Row)) -> Option<&Record> {
-            row.holding.winner.entry.record()
+            row.winner().entry.record()
         }
         match kind {
             Kind::Sensor => {
@@ -387,16 +394,30 @@ impl View {
 }
 
 impl Holding {
-    fn of(mut holders: Vec<Held>) -> Option<Holding> {
-        let best =
-            (0..holders.len()).reduce(|best, at| if holders[at].wins_over(&holders[best]) { at } else { best })?;
-        let winner = holders.swap_remove(best);
-        let others = (!holders.is_empty()).then(|| holders.into_boxed_slice());
-        Some(Holding { winner, others })
+    /// The one that is shown.
+    pub(crate) fn winner(&self) -> &Held {
+        match self {
+            Holding::One(held) => held,
+            Holding::Several(holders) => &holders[0],
+        }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Held> {
-        std::iter::once(&self.winner).chain(self.others.iter().flat_map(|others| others.iter()))
+    fn holders(&self) -> &[Held] {
+        match self {
+            Holding::One(held) => std::slice::from_ref(held),
+            Holding::Several(holders) => holders,
+        }
+    }
+
+    /// Who holds the id once one origin holds `new` of it.
+    fn with(&self, origin: &Origin, new: Option<Held>) -> Option<Holding> {
+        let others = self.holders().iter().filter(|held| *held.origin != *origin).cloned();
+        let mut holders: Vec<Held> = others.chain(new).collect();
+        if holders.len() < 2 {
+            return holders.pop().map(Holding::One);
+        }
+        holders.sort_by(|one, other| other.rank().cmp(&one.rank()));
+        Some(Holding::Several(holders.into_boxed_slice()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sensocto cluster status`.
 
+use sensocto_node::NodeName;
 use serde_json::value::RawValue;
 
 use crate::api::{Api, Health};
@@ -8,6 +9,7 @@ use crate::failure::Failure;
 use crate::output::{self, Table, printable};
 
 pub(crate) const HEALTH: &str = "/api/v1/cluster/health";
+const NODES: &str = "/api/v1/cluster/nodes";
 
 pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
@@ -23,6 +25,14 @@ pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says that an unreachable node will not come back.
+pub(super) fn forget(name: &str, args: &NodeArgs) -> Result<(), Failure> {
+    // Part of a path: what is no node's name is refused here, before it becomes part of another one.
+    let name = NodeName::new(name).map_err(Failure::usage)?;
+    Api::new(&args.url, args.token.as_deref())?.delete(&format!("{NODES}/{name}"))?;
+    Ok(output::line(&format!("{name} is forgotten by the node at {}", args.url))?)
+}
+
 fn shown(health: &Health) -> Vec<String> {
     let Health { node, sensors, connectors, rooms, users, identical, nodes, joining } = health;
     let mut lines = vec![
@@ -36,7 +46,7 @@ fn shown(health: &Health) -> Vec<String> {
     ];
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut table =
-        Table::new(&["NODE", "STATE", "FRESHNESS", "SENSORS", "BEHIND", "DIGEST", "BREAKER", "SINCE", "CAUSE"]);
+        Table::new(&["NODE", "STATE", "FRESHNESS", "SENSORS", "BEHIND", "DIGEST", "BREAKER", "RTT", "SINCE", "CAUSE"]);
     for node in nodes {
         table.row([
             node.name.clone(),
@@ -46,6 +56,7 @@ fn shown(health: &Health) -> Vec<String> {
             or_dash(node.versions_behind.map(|behind| behind.to_string())),
             or_dash(node.digest_age_ms.map(|age| format!("{} ago", output::time(age)))),
             node.breaker.clone(),
+            or_dash(node.round_trip_us.map(|took| format!("{:.1} ms", took as f64 / 1_000.0))),
             output::time(node.since_ms),
             node.cause.clone().unwrap_or_default(),
         ]);
@@ -75,7 +86,7 @@ mod tests {
                 {"name": "a", "generation": 1, "state": "local", "freshness": "fresh", "since_ms": 61_000, "digest_age_ms": null,
                  "cause": null, "sensors": 200, "versions_behind": null, "breaker": "closed", "failures": 0},
                 {"name": "b", "generation": 1, "state": "suspect", "freshness": "stale", "since_ms": 900, "digest_age_ms": 2_100,
-                 "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3}
+                 "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3, "round_trip_us": 800}
             ],
             "joining": [{"address": "127.0.0.1:7403", "state": "retrying", "since_ms": 2_000}]
         }))
@@ -83,9 +94,9 @@ mod tests {
         let expected = "\
 node a: 300 sensors, 12 connectors, 3 rooms, 5 users; identical on 1 of 2 nodes
 
-NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  SINCE   CAUSE
-a     local    fresh      200      -       -          closed   1 min
-b     suspect  stale      100      3       2.1 s ago  open     900 ms  no digest for 2.1 s
+NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     SINCE   CAUSE
+a     local    fresh      200      -       -          closed   -       1 min
+b     suspect  stale      100      3       2.1 s ago  open     0.8 ms  900 ms  no digest for 2.1 s
 
 JOINING         STATE     SINCE
 127.0.0.1:7403  retrying  2.0 s";

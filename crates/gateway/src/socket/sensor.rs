@@ -103,13 +103,14 @@ impl SensorChannel {
 
     /// Keeps values, and registers the attributes that were not known.
     async fn take(&mut self, values: Vec<(AttributeId, LastValue)>, mono: Duration) -> Answer {
-        let unknown = values.iter().filter(|(id, _)| !self.sensor.attributes.contains_key(id));
+        let unknown = values.iter().filter(|(id, _)| self.sensor.attributes.get(id).is_none());
         let mut changed = None;
         for (id, value) in unknown {
             let sensor = changed.get_or_insert_with(|| self.sensor.clone());
             let payload = serde_json::from_str::<Value>(&value.payload).ok();
-            let inferred = || Attribute::inferred(id, payload.as_ref());
-            sensor.attributes.entry(id.clone()).or_insert_with(inferred);
+            if sensor.attributes.get(id).is_none() {
+                sensor.attributes.insert(id.clone(), Attribute::inferred(id, payload.as_ref()));
+            }
             if sensor.attributes.len() > attribute::ATTRIBUTES_MAX {
                 return Answer::error("too_many_attributes");
             }
@@ -159,7 +160,7 @@ impl SensorChannel {
         let Ok(update) = payload.parse::<Map<String, Value>>() else { return Answer::Silence };
         let name = update.get("connector_name").and_then(Value::as_str).unwrap_or_default();
         let mut sensor = self.sensor.clone();
-        sensor.connector_name = name.to_owned();
+        sensor.connector_name = name.into();
         if !(1..=100).contains(&name.len()) || sensor.validate().is_err() {
             return Answer::error("invalid_connector_name");
         }
@@ -261,13 +262,13 @@ fn read(join: &Map<String, Value>, username: Option<String>, wall_ms: u64) -> Re
     }
     let sensor = Sensor {
         sensor_id: SensorId::new(params::text(join, "sensor_id")?)?,
-        sensor_name: params::text(join, "sensor_name")?.to_owned(),
-        sensor_type: params::text(join, "sensor_type")?.to_owned(),
+        sensor_name: params::text(join, "sensor_name")?.into(),
+        sensor_type: params::text(join, "sensor_type")?.into(),
         connector_id: ConnectorId::new(params::text(join, "connector_id")?)?,
-        connector_name: params::text(join, "connector_name")?.to_owned(),
+        connector_name: params::text(join, "connector_name")?.into(),
         sampling_rate: params::number(join, "sampling_rate")?,
         batch_size: batch_size as u32,
-        username,
+        username: username.map(Into::into),
         room_id: params::optional_text(join, "room_id")?.map(RoomId::new).transpose()?,
         attributes: attribute::from_join(join.get("attributes").unwrap_or(&Value::Null))?,
         registered_at_ms: wall_ms,

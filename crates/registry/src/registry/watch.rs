@@ -13,6 +13,9 @@ use crate::view::{Cause, StateCause};
 /// A node that the engine lost may still have frames on the way: for this long after the loss they are no sign of life.
 const AFTERGLOW: Duration = Duration::from_millis(500);
 
+/// Fewer unreachable nodes than this are nodes that failed; from here on the network is suspected.
+const MASS_LOSS_NODES_MIN: usize = 2;
+
 impl Registry {
     /// The engine sees a node.
     pub fn handle_peer_up(&mut self, origin: &Origin, now: Now) {
@@ -74,22 +77,23 @@ impl Registry {
 
     /// Whoever slept cannot say that others were silent (Lifeguard, "Local health"): after a gap the count starts anew.
     fn doubt_myself(&mut self, now: Now) {
-        let away = now.mono.saturating_sub(self.last_tick);
-        self.last_tick = now.mono;
+        let slept_at = std::mem::replace(&mut self.last_tick, now.mono);
+        let away = now.mono.saturating_sub(slept_at);
         self.wall_ms = now.wall_ms;
         if away <= self.config.digest_interval * 3 / 2 {
             return;
         }
         for peer in self.peers.values_mut() {
             peer.heard_at = now.mono;
-            // What was to happen by now may have been prevented by something that waits to be read.
-            if peer.state == PeerState::Unreachable {
+            // What was to happen meanwhile may have been prevented by something that waits to be read: all that began before is
+            // moved on. What has been read already and began since then is not.
+            if peer.state == PeerState::Unreachable && peer.since <= slept_at {
                 peer.since += away;
             }
-            for retired in &mut peer.retired {
+            for retired in peer.retired.iter_mut().filter(|retired| retired.remove_at <= slept_at + self.config.grace) {
                 retired.remove_at += away;
             }
-            if let Some(asking) = &mut peer.asking {
+            if let Some(asking) = peer.asking.as_mut().filter(|asking| asking.asked_at <= slept_at) {
                 asking.deadline += away;
             }
         }
@@ -131,11 +135,9 @@ impl Registry {
             self.nodes_dirty = true;
         }
         if peer.state == PeerState::Unreachable && now.mono >= peer.since + grace {
-            peer.enter(PeerState::Removed, peer.cause, now.mono);
-            self.nodes_dirty = true;
-            self.drop_entries(node, Cause::NodeGone);
-            return;
+            self.remove_or_hold(node, now);
         }
+        let Some(peer) = self.peers.get_mut(node) else { return };
         let mut over = Vec::new();
         peer.retired.retain_mut(|retired| {
             let keep = now.mono < retired.remove_at && retired.entries.len() > 0;
@@ -157,11 +159,51 @@ impl Registry {
         }
     }
 
+    /// The grace of an unreachable node is over: its entries leave, unless that looks like a network that failed.
+    fn remove_or_hold(&mut self, node: &NodeName, now: Now) {
+        let held = self.is_mass_loss();
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        if !held || now.mono >= peer.since + self.config.long_grace {
+            self.remove_node(node, now);
+        } else if peer.cause != StateCause::Held {
+            peer.cause = StateCause::Held;
+            self.counters.nodes_held += 1;
+            self.nodes_dirty = true;
+        }
+    }
+
+    fn remove_node(&mut self, node: &NodeName, now: Now) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        peer.enter(PeerState::Removed, peer.cause, now.mono);
+        self.nodes_dirty = true;
+        self.drop_entries(node, Cause::NodeGone);
+    }
+
+    /// Whether several nodes are unreachable at once and hold much of the world. One node alone is always believed to be gone: it is the
+    /// network that takes several at once (Eureka's self-preservation, with its 15 %).
+    fn is_mass_loss(&self) -> bool {
+        let gone = self.peers.values().filter(|peer| peer.state == PeerState::Unreachable);
+        let (nodes, lost) = gone.fold((0, 0), |(nodes, lost), peer| (nodes + 1, lost + peer.entries()));
+        let others: u64 = self.peers.values().map(Peer::entries).sum();
+        let world = others + self.log.entries().len() as u64;
+        nodes >= MASS_LOSS_NODES_MIN && lost * 100 > world * self.config.mass_loss_percent
+    }
+
+    /// An operator says that an unreachable node will not come back: its entries leave now. `false` where it is not unreachable.
+    pub fn confirm_loss(&mut self, node: &NodeName, now: Now) -> bool {
+        let unreachable = self.peers.get(node).is_some_and(|peer| peer.state == PeerState::Unreachable);
+        if unreachable {
+            self.remove_node(node, now);
+        }
+        unreachable
+    }
+
     /// When time next means something for a node.
     pub(super) fn peer_timeout(&self, peer: &Peer) -> Option<Duration> {
         let state = match peer.state {
             PeerState::Alive => Some(peer.heard_at + self.config.suspect_after),
             PeerState::Suspect => Some(peer.heard_at + self.config.unreachable_after),
+            PeerState::Unreachable if peer.cause == StateCause::Held => Some(peer.since + self.config.long_grace),
             PeerState::Unreachable => Some(peer.since + self.config.grace),
             PeerState::Local | PeerState::Removed => None,
         };

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use sensocto_model::{Origin, Presence, Sensor};
+use sensocto_model::{Attributes, Origin, Presence, Sensor};
 
+use super::Held;
 use super::postings::FieldIndex;
 use super::short_text::{ShortText, Sought};
 use super::table::{Label, Moved, Row};
-use super::Held;
 
 /// A name as names are ordered and looked for: in lower case.
 #[must_use]
@@ -39,7 +39,7 @@ pub(crate) struct Placed<'a> {
 
 impl<'a> Placed<'a> {
     pub(crate) fn new(label: Label, row: &'a Row) -> Placed<'a> {
-        Placed { label, changed: row.changed, held: &row.holding.winner }
+        Placed { label, changed: row.changed, held: row.winner() }
     }
 
     fn sensor(&self) -> Option<&'a Sensor> {
@@ -71,13 +71,15 @@ impl SensorIndex {
     fn update_attributes(&mut self, was: Option<(Placed<'_>, &Sensor)>, is: Option<(Placed<'_>, &Sensor)>) {
         let moved = was.map(|(placed, _)| placed.label) != is.map(|(placed, _)| placed.label);
         let (old, new) = (was.map(|(_, sensor)| &sensor.attributes), is.map(|(_, sensor)| &sensor.attributes));
+        let had =
+            |attributes: Option<&Attributes>, id| attributes.is_some_and(|attributes| attributes.get(id).is_some());
         if let Some((placed, sensor)) = was {
-            for id in sensor.attributes.keys().filter(|id| moved || !new.is_some_and(|new| new.contains_key(*id))) {
+            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(new, id)) {
                 self.attributes.remove(id.as_str(), placed.label);
             }
         }
         if let Some((placed, sensor)) = is {
-            for id in sensor.attributes.keys().filter(|id| moved || !old.is_some_and(|old| old.contains_key(*id))) {
+            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(old, id)) {
                 self.attributes.insert(id.as_str(), placed.label);
             }
         }
@@ -227,7 +229,7 @@ impl Whereabouts {
 
     /// Takes in that presences got other labels.
     pub(crate) fn relabel<'a>(&mut self, moved: &[Moved], row: impl Fn(Label) -> Option<&'a Row>) {
-        let presence = |label| row(label).and_then(|row| row.holding.winner.entry.record()?.as_presence());
+        let presence = |label| row(label).and_then(|row| row.winner().entry.record()?.as_presence());
         for Moved { from, to } in moved {
             if let Some(presence) = presence(*to) {
                 self.people.remove(presence.user_id.as_str(), *from);

@@ -33,7 +33,7 @@ impl View {
     pub fn connectors(&self, node: Option<&str>, after: Option<&str>, limit: usize) -> Found<'_> {
         let table = &self.tables[Kind::Connector.index()];
         let start = after.and_then(|after| table.label_at(after));
-        let rows = table.rows_after(start).map(|(_, row)| Line { held: &row.holding.winner, changed: row.changed });
+        let rows = table.rows_after(start).map(|(_, row)| Line { held: row.winner(), changed: row.changed });
         let mut lines: Vec<Line<'_>> = rows
             .filter(|line| node.is_none_or(|node| node == line.held.origin.node.as_str()))
             .take(limit.saturating_add(1))
@@ -58,7 +58,13 @@ impl View {
     /// The people behind an id, in the order of their ids, and whether there are more of them: those in a room and on a node, where
     /// these are given.
     #[must_use]
-    pub fn people(&self, room: Option<&str>, node: Option<&str>, after: Option<&str>, limit: usize) -> (Vec<Person<'_>>, bool) {
+    pub fn people(
+        &self,
+        room: Option<&str>,
+        node: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<Person<'_>>, bool) {
         let all = |user_id: &str| self.person(user_id);
         let passes = |person: &Person<'_>| {
             person.connections.iter().any(|(held, presence)| {
@@ -88,7 +94,7 @@ impl View {
         let table = &self.tables[Kind::Presence.index()];
         let labels = self.whereabouts.people.get(user_id)?.after(None);
         let connections = labels.filter_map(|label| {
-            let held = &table.row(label)?.holding.winner;
+            let held = table.row(label)?.winner();
             Some((held, held.entry.record().and_then(Record::as_presence)?))
         });
         Some(Person { user_id: user_id.to_owned(), connections: connections.collect() })

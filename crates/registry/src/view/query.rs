@@ -52,7 +52,10 @@ impl SensorFilter {
             && is(&self.connector, Some(sensor.connector_id.as_str()))
             && is(&self.node, Some(held.origin.node.as_str()))
             && is(&self.room, sensor.room_id.as_ref().map(RoomId::as_str))
-            && self.attribute.as_deref().is_none_or(|attribute| sensor.attributes.contains_key(attribute))
+            && self
+                .attribute
+                .as_deref()
+                .is_none_or(|wanted| sensor.attributes.iter().any(|(id, _)| id.as_str() == wanted))
             && self.name_prefix.as_deref().is_none_or(|prefix| fold(&sensor.sensor_name).starts_with(&fold(prefix)))
     }
 
@@ -205,13 +208,7 @@ struct Search<'a, 'q> {
 impl View {
     /// The sensors that a query finds behind a place, at most `limit`.
     #[must_use]
-    pub fn sensors(
-        &self,
-        query: &SensorQuery,
-        after: Option<&Position>,
-        limit: usize,
-        mono: Duration,
-    ) -> Found<'_> {
+    pub fn sensors(&self, query: &SensorQuery, after: Option<&Position>, limit: usize, mono: Duration) -> Found<'_> {
         let Some(search) = Search::new(self, query, mono) else { return Found { lines: Vec::new(), more: false } };
         // A place of another order is none in this one.
         let after = after.filter(|after| after.order() == query.order);
@@ -232,7 +229,7 @@ impl View {
     #[must_use]
     pub fn position(&self, order: Order, id: &str) -> Option<Position> {
         let (_, row) = self.tables[Kind::Sensor.index()].get(id)?;
-        Some(Position::of(order, &row.holding.winner, row.changed))
+        Some(Position::of(order, row.winner(), row.changed))
     }
 }
 
@@ -281,7 +278,7 @@ impl<'a, 'q> Search<'a, 'q> {
     }
 
     fn passes(&self, row: &Row) -> bool {
-        let held = &row.holding.winner;
+        let held = row.winner();
         let trusted = self.origins.as_ref().is_none_or(|origins| origins.iter().any(|origin| **origin == held.origin));
         self.exact || (trusted && self.query.filter.matches_held(held))
     }
@@ -328,7 +325,7 @@ impl<'a, 'q> Search<'a, 'q> {
 
     /// Takes all candidates and puts them in order.
     fn sorted(&self, after: Option<&Position>, limit: usize) -> Vec<Line<'a>> {
-        let placed = |row: &'a Row| (Position::of(self.query.order, &row.holding.winner, row.changed), line(row));
+        let placed = |row: &'a Row| (Position::of(self.query.order, row.winner(), row.changed), line(row));
         let mut lines: Vec<(Position, Line<'a>)> = self.passing(None).map(placed).collect();
         lines.retain(|(position, _)| after.is_none_or(|after| position > after));
         lines.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -363,7 +360,7 @@ impl<'a, 'q> Search<'a, 'q> {
 }
 
 fn line(row: &Row) -> Line<'_> {
-    Line { held: &row.holding.winner, changed: row.changed }
+    Line { held: row.winner(), changed: row.changed }
 }
 
 /// The names that begin with a prefix, from a start on.

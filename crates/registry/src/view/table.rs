@@ -8,8 +8,8 @@ use std::ops::Bound;
 
 use imbl::OrdMap;
 
-use super::Holding;
 use super::short_text::{ShortText, Sought};
+use super::{Held, Holding};
 
 /// The place of an entry in the order of ids, while it is in the table.
 pub(crate) type Label = u64;
@@ -26,6 +26,13 @@ pub(crate) struct Row {
     pub(crate) holding: Holding,
     /// The number of its last change in this view.
     pub(crate) changed: u64,
+}
+
+impl Row {
+    /// The entry that is shown.
+    pub(crate) fn winner(&self) -> &Held {
+        self.holding.winner()
+    }
 }
 
 /// An entry that got another label.
@@ -140,7 +147,8 @@ impl Table {
                 .collect();
             // The outermost keep their labels, unless they are the ends of the table.
             let low = if before.len() < reach { 0 } else { before.last().map_or(0, |(_, label)| *label) };
-            let high = if behind.len() < reach { u64::MAX } else { behind.last().map_or(u64::MAX, |(_, label)| *label) };
+            let high =
+                if behind.len() < reach { u64::MAX } else { behind.last().map_or(u64::MAX, |(_, label)| *label) };
             let all: Vec<(ShortText, Label)> = before.into_iter().rev().chain(behind).collect();
             let gap = (high - low) / (all.len() as u64 + 1);
             if gap >= SPREAD || all.len() == self.labels.len() {

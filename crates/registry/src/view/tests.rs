@@ -98,7 +98,7 @@ fn an_entry_that_cannot_be_read_is_shown_to_nobody() {
     let mut view = View::new(FRESH_FOR);
     view.apply(&a, readable.clone(), Some(entry), Cause::Unregistered);
     let put = Put { key: key("s1"), version: Version(2), stamp: stamp(1), body: ByteBuf::from(vec![0xff; 9]) };
-    let (_, unreadable) = Entry::received(put);
+    let (_, unreadable) = Entry::received(put, &mut sensocto_model::Interner::default());
     assert!(unreadable.record().is_none());
     let event = view.apply(&a, readable, Some(Arc::new(unreadable)), Cause::Unregistered).expect("an event");
     assert_eq!(event.kind, EventKind::Unregistered(Cause::Unregistered));
@@ -205,11 +205,11 @@ proptest! {
         let of = |(origin, _, entry): (Arc<Origin>, Key, Arc<Entry>)| Held { origin, entry };
         let [one, two, three] = [one, two, three].map(|(node, generation, _, wall)| of(held_of((node, generation, 0, wall))));
         let same = |one: &Held, two: &Held| one.origin == two.origin && one.entry.stamp == two.entry.stamp;
-        prop_assert!(!one.wins_over(&one));
-        prop_assert_eq!(one.wins_over(&two) || two.wins_over(&one), !same(&one, &two));
-        prop_assert!(!(one.wins_over(&two) && two.wins_over(&one)));
-        if one.wins_over(&two) && two.wins_over(&three) {
-            prop_assert!(one.wins_over(&three));
+        prop_assert_eq!(one.rank().cmp(&one.rank()), std::cmp::Ordering::Equal);
+        prop_assert_eq!((one.rank() > two.rank()) || (two.rank() > one.rank()), !same(&one, &two));
+        prop_assert!(!((one.rank() > two.rank()) && (two.rank() > one.rank())));
+        if (one.rank() > two.rank()) && (two.rank() > three.rank()) {
+            prop_assert!((one.rank() > three.rank()));
         }
     }
 

@@ -26,7 +26,11 @@ struct Args {
 fn main() {
     let args = Args::parse();
     let world = world::World::new(args.sensors);
-    println!("{} sensors, 12 types, {} connectors, 3 nodes, 1,000 rooms for half of them", args.sensors, args.sensors / 10);
+    println!(
+        "{} sensors, 12 types, {} connectors, 3 nodes, 1,000 rooms for half of them",
+        args.sensors,
+        args.sensors / 10
+    );
     println!();
     let maps = Maps::build(&world);
     println!();

@@ -71,13 +71,19 @@ pub(crate) fn pages(world: &World, maps: &Maps, reads: usize) {
         ("last changed first", SensorQuery { order: Order::Changed, ..SensorQuery::default() }),
         (
             "by type and node",
-            SensorQuery { filter: SensorFilter { sensor_type: text("type 5"), node: text("b"), ..empty() }, order: Order::Id },
+            SensorQuery {
+                filter: SensorFilter { sensor_type: text("type 5"), node: text("b"), ..empty() },
+                order: Order::Id,
+            },
         ),
         (
             "by type, last changed first",
             SensorQuery { filter: SensorFilter { sensor_type: text("type 5"), ..empty() }, order: Order::Changed },
         ),
-        ("by name prefix", SensorQuery { filter: SensorFilter { name_prefix: text("sensor 77"), ..empty() }, order: Order::Name }),
+        (
+            "by name prefix",
+            SensorQuery { filter: SensorFilter { name_prefix: text("sensor 77"), ..empty() }, order: Order::Name },
+        ),
     ];
     for (what, query) in &table {
         let first = Times::of(reads, |_| page(&maps.view, query, None));
@@ -90,7 +96,10 @@ pub(crate) fn pages(world: &World, maps: &Maps, reads: usize) {
         .map(|_| text(&format!("connector-{}", rng.below(count / 10))))
         .map(|connector| SensorQuery { filter: SensorFilter { connector, ..empty() }, order: Order::Id })
         .collect();
-    println!("{}", Times::of(reads, |at| page(&maps.view, &connectors[at], None)).line("the 10 sensors of a connector"));
+    println!(
+        "{}",
+        Times::of(reads, |at| page(&maps.view, &connectors[at], None)).line("the 10 sensors of a connector")
+    );
     counts(maps, reads);
 }
 
@@ -111,7 +120,8 @@ fn counts(maps: &Maps, reads: usize) {
         black_box((counts, maps.view.rooms_total(), maps.view.people_total(), maps.view.count_by_node()));
     });
     println!("{}", health.line("the counts of the cluster's health, by node too"));
-    let both = SensorFilter { sensor_type: Some("type 5".to_owned()), node: Some("b".to_owned()), ..SensorFilter::default() };
+    let both =
+        SensorFilter { sensor_type: Some("type 5".to_owned()), node: Some("b".to_owned()), ..SensorFilter::default() };
     let scan = Times::of(20, |_| _ = black_box(maps.view.sensors_total(&both, Duration::ZERO)));
     println!("{}", scan.line("count of a type on a node (two conditions: a scan)"));
 }

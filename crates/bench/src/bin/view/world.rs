@@ -69,15 +69,15 @@ pub(crate) fn sensor(number: usize, change: usize, count: usize) -> Record {
     let attribute = AttributeId::new(["celsius", "volt", "lux", "bpm"][number % 4]).expect("an id");
     Record::Sensor(Sensor {
         sensor_id: SensorId::new(&format!("sensor-{number:08}")).expect("an id"),
-        sensor_name: format!("Sensor {} {change}", number.wrapping_mul(7_919) % count),
-        sensor_type: format!("type {}", number % 12),
+        sensor_name: format!("Sensor {} {change}", number.wrapping_mul(7_919) % count).into(),
+        sensor_type: format!("type {}", number % 12).into(),
         connector_id: ConnectorId::new(&format!("connector-{}", number / 10)).expect("an id"),
-        connector_name: "Pi".to_owned(),
+        connector_name: "Pi".into(),
         sampling_rate: 1.0,
         batch_size: 1,
         username: None,
         room_id: number.is_multiple_of(2).then(|| RoomId::new(&format!("room {}", number % 1_000)).expect("an id")),
-        attributes: BTreeMap::from([(attribute.clone(), Attribute::inferred(&attribute, None))]),
+        attributes: [(attribute.clone(), Attribute::inferred(&attribute, None))].into_iter().collect(),
         registered_at_ms: 0,
     })
 }

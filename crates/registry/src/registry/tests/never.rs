@@ -133,7 +133,9 @@ fn an_entry_repaired_by_a_third_node_keeps_its_owner_and_goes_with_it() {
 #[test]
 fn a_healed_partition_brings_the_entries_of_both_sides_back() {
     for noticed in [false, true] {
-        let mut cluster = three();
+        // The lonely side may remove what the two others held, so that it has to come back.
+        let config = Config { mass_loss_percent: 100, ..crate::testing::config() };
+        let mut cluster = three_with(config);
         cluster.register("a", "s1", "x");
         cluster.register("b", "s2", "x");
         cluster.run(ms(300));

@@ -257,3 +257,62 @@ fn there_is_room_for_a_new_node_once_an_old_one_was_removed() {
     assert!(!cluster.view("a").nodes().contains_key("b"));
     assert!(cluster.names().contains(&name("d")));
 }
+
+/// Five nodes with ten sensors each.
+fn five() -> Cluster {
+    let names = ["a", "b", "c", "d", "e"];
+    let mut cluster = Cluster::new(1, &names, crate::testing::config());
+    for node in names {
+        for number in 0..10 {
+            cluster.register(node, &format!("{node}{number}"), "x");
+        }
+    }
+    cluster.run(ms(3_000));
+    cluster
+}
+
+fn count(cluster: &mut Cluster, node: &str) -> usize {
+    cluster.view(node).count(Kind::Sensor)
+}
+
+#[test]
+fn several_nodes_that_vanish_with_much_of_the_world_are_kept_beyond_the_grace() {
+    let mut cluster = five();
+    cluster.kill("d");
+    cluster.kill("e");
+    cluster.run(ms(60_000));
+    assert_eq!(count(&mut cluster, "a"), 50);
+    assert!(cluster.view("a").nodes()["d"].cause.in_words().expect("a cause").contains("confirmed"));
+    assert_eq!(cluster.registry("a").counters().nodes_held, 2);
+    cluster.run(crate::testing::config().long_grace);
+    assert_eq!(count(&mut cluster, "a"), 30);
+}
+
+#[test]
+fn one_node_that_vanishes_is_removed_after_the_grace_whatever_it_held() {
+    let mut cluster = five();
+    for number in 0..100 {
+        cluster.register("e", &format!("more{number}"), "x");
+    }
+    cluster.run(ms(1_000));
+    cluster.kill("e");
+    cluster.run(ms(32_000));
+    assert_eq!(count(&mut cluster, "a"), 40);
+}
+
+#[test]
+fn what_is_kept_leaves_when_it_is_confirmed_or_when_the_others_come_back() {
+    let mut cluster = five();
+    cluster.kill("d");
+    cluster.kill("e");
+    cluster.run(ms(40_000));
+    let now = cluster.now_of("a");
+    assert!(!cluster.registry("a").confirm_loss(&name("b"), now), "b is there");
+    assert!(cluster.registry("a").confirm_loss(&name("d"), now));
+    cluster.drain("a");
+    assert_eq!(count(&mut cluster, "a"), 40);
+    cluster.start("d", 2, 0);
+    cluster.run(ms(2_000));
+    // With d back, e alone is missing at b: a node that failed, and its grace is long over.
+    assert!(cluster.view("b").nodes().get("e").is_none());
+}

@@ -257,3 +257,23 @@ fn sleep_does_not_spend_the_grace_of_others() {
     let heard = cluster.heard("b");
     assert_eq!(heard.len(), 1, "{heard:?}");
 }
+
+#[test]
+fn a_question_asked_on_waking_up_does_not_wait_for_as_long_as_the_sleep() {
+    let mut cluster = three();
+    cluster.register("c", "s1", "x");
+    cluster.run(ms(300));
+    cluster.pause("a");
+    cluster.cut("c", "a");
+    cluster.register("c", "s2", "x");
+    cluster.run(ms(1));
+    cluster.mend("c", "a");
+    cluster.run(ms(43_345));
+    // The digests that waited are read before the first tick, and the question that they lead to is lost.
+    cluster.network.cut(&name("a"), &name("c"));
+    cluster.resume("a", false);
+    cluster.run(ms(100));
+    cluster.network.mend(&name("a"), &name("c"));
+    cluster.run(ms(5_000));
+    assert!(cluster.view("a").get(Kind::Sensor, "s2").is_some());
+}

@@ -16,11 +16,19 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let put = (0_u8..3, 0_u16..40, any::<u8>(), 0_u8..4)
-        .prop_map(|(node, id, choice, stamp)| Step::Put { node, id, choice, stamp });
+    let put = (0_u8..3, 0_u16..40, any::<u8>(), 0_u8..4).prop_map(|(node, id, choice, stamp)| Step::Put {
+        node,
+        id,
+        choice,
+        stamp,
+    });
     let remove = (0_u8..3, 0_u16..40).prop_map(|(node, id)| Step::Remove { node, id });
-    let join = (0_u8..3, 0_u8..4, 0_u8..3, 0_u8..3)
-        .prop_map(|(node, user, connection, room)| Step::Join { node, user, connection, room });
+    let join = (0_u8..3, 0_u8..4, 0_u8..3, 0_u8..3).prop_map(|(node, user, connection, room)| Step::Join {
+        node,
+        user,
+        connection,
+        room,
+    });
     let leave = (0_u8..3, 0_u8..4, 0_u8..3).prop_map(|(node, user, connection)| Step::Leave { node, user, connection });
     proptest::collection::vec(prop_oneof![5 => put, 2 => remove, 2 => join, 1 => leave], 0..200)
 }
@@ -29,7 +37,7 @@ fn sensor_of(id: u16, choice: u8) -> Record {
     let Record::Sensor(mut sensor) = sensor(&format!("sensor number {id:03}"), NAMES[usize::from(choice % 4)]) else {
         unreachable!("a sensor")
     };
-    sensor.sensor_type = TYPES[usize::from(choice / 4 % 3)].to_owned();
+    sensor.sensor_type = TYPES[usize::from(choice / 4 % 3)].into();
     sensor.connector_id = ConnectorId::new(&format!("c{}", choice / 16 % 4)).expect("an id");
     sensor.room_id = (choice & 64 != 0).then(|| RoomId::new("lab").expect("an id"));
     for name in ["celsius", "volt"].iter().take(usize::from(choice / 8 % 3)) {
@@ -149,7 +157,7 @@ proptest! {
         let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (held, record) in view.iter_after(Kind::Sensor, None) {
             let sensor = record.as_sensor().expect("a sensor");
-            *by_type.entry(sensor.sensor_type.clone()).or_default() += 1;
+            *by_type.entry(sensor.sensor_type.to_string()).or_default() += 1;
             *by_node.entry(held.origin.node.clone()).or_default() += 1;
             if let Some(room) = &sensor.room_id {
                 rooms.entry(room.to_string()).or_default().0 += 1;
@@ -199,11 +207,13 @@ fn ids_that_come_in_any_order_keep_it_where_labels_run_out() {
         add(format!("bz{step:05}"));
         add(format!("ba{:05}", 99_999 - step));
     }
-    let ids: Vec<String> =
-        view.iter_after(Kind::Sensor, None).map(|(_, record)| record.key().id.to_string()).collect();
+    let ids: Vec<String> = view.iter_after(Kind::Sensor, None).map(|(_, record)| record.key().id.to_string()).collect();
     let mut sorted = ids.clone();
     sorted.sort();
     assert_eq!((ids.len(), ids), (1_802, sorted));
-    let query = SensorQuery { filter: SensorFilter { connector: Some("c1".to_owned()), ..SensorFilter::default() }, order: Order::Id };
+    let query = SensorQuery {
+        filter: SensorFilter { connector: Some("c1".to_owned()), ..SensorFilter::default() },
+        order: Order::Id,
+    };
     assert_eq!(paged(&view, &query, 100).len(), 1_802);
 }
