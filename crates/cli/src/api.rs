@@ -183,6 +183,8 @@ pub(crate) struct NodeHealth {
     pub(crate) sensors: u64,
     pub(crate) versions_behind: Option<u64>,
     pub(crate) breaker: String,
+    #[serde(default)]
+    pub(crate) round_trip_us: Option<u64>,
 }
 
 /// A peer address that is configured and not yet a node that is known.

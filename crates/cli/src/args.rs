@@ -37,6 +37,15 @@ pub(crate) enum Command {
     /// Ask a node how it sees the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Ask a node why it shows an entry as it does: who owns it, since when, and the last conflict about it
+    Why {
+        /// What it is: sensor, connector or presence
+        kind: String,
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// Make signing keys, and tokens for users, sensors and guests
     #[command(subcommand)]
     Token(TokenCommand),
@@ -160,6 +169,8 @@ pub(crate) enum SensorsCommand {
         node: NodeArgs,
         #[command(flatten)]
         filter: FilterArgs,
+        #[command(flatten)]
+        order: OrderArgs,
         /// At most so many [default: all]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
@@ -217,15 +228,50 @@ pub(crate) struct FilterArgs {
     /// Only sensors in this room
     #[arg(long, value_name = "ID")]
     pub(crate) room: Option<String>,
+    /// Only sensors that measure this attribute
+    #[arg(long, value_name = "ID")]
+    pub(crate) attribute: Option<String>,
+    /// Only sensors whose name begins with this, in whatever case
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
+}
+
+/// Which lines of a list, and in which order.
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// Only sensors that can be trusted so far: fresh, warming, stale or orphaned
+    #[arg(long, value_name = "FRESHNESS")]
+    pub(crate) freshness: Option<String>,
+    /// By id, by name, or the last changed first [default: id]
+    #[arg(long, value_name = "id|name|changed")]
+    pub(crate) order: Option<String>,
+}
+
+impl OrderArgs {
+    /// What was given, under the names that the API uses.
+    pub(crate) fn given(&self) -> Vec<(&'static str, &str)> {
+        [("freshness", &self.freshness), ("order", &self.order)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+            .collect()
+    }
 }
 
 impl FilterArgs {
     /// The filters that were given, under the names that the API and the topic use.
     pub(crate) fn given(&self) -> Vec<(&'static str, &str)> {
-        [("type", &self.kind), ("connector", &self.connector), ("node", &self.node), ("room", &self.room)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-            .collect()
+        let Self { kind, connector, node, room, attribute, prefix } = self;
+        [
+            ("type", kind),
+            ("connector", connector),
+            ("node", node),
+            ("room", room),
+            ("attribute", attribute),
+            ("prefix", prefix),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .collect()
     }
 }
 

@@ -6,6 +6,7 @@ mod sensors;
 mod serve;
 mod simulate;
 mod token;
+mod why;
 
 use std::future::Future;
 
@@ -18,10 +19,13 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Simulate(args) => block_on(simulate::run(args)),
-        Command::Sensors(SensorsCommand::List { node, filter, limit }) => sensors::list(&node, &filter, limit),
+        Command::Sensors(SensorsCommand::List { node, filter, order, limit }) => {
+            sensors::list(&node, &filter, &order, limit)
+        }
         Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),
+        Command::Why { kind, id, node } => why::run(&kind, &id, &node),
         Command::Token(command) => token::run(command),
     }
 }

@@ -214,7 +214,8 @@ async fn lists_and_reads_are_answered_in_time_with_ten_thousand_sensors() {
     let reader = Reader::of(&cluster, 1);
     for (what, path) in [
         ("a page of 100", "/api/v1/sensors?limit=100"),
-        ("a page of 100 from the middle", "/api/v1/sensors?limit=100&after=s14-250"),
+        ("a page of 100 by type", "/api/v1/sensors?limit=100&type=ecg"),
+        ("the 100 that changed last", "/api/v1/sensors?limit=100&order=changed"),
         ("a page of 100 by node", "/api/v1/sensors?limit=100&node=c"),
         ("one sensor of this node", "/api/v1/sensors/s1-7"),
         ("one sensor of another node", "/api/v1/sensors/s0-7"),

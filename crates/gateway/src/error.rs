@@ -17,7 +17,7 @@ pub(crate) struct ErrorBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorJson {
     /// For programs: `invalid_parameter`, `unknown_parameter`, `not_found`, `unauthorized`, `method_not_allowed`,
-    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected` or `internal`.
+    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected`, `unknown`, `gone`, `busy`, `mark_not_reached` or `internal`.
     code: &'static str,
     /// The parameter that is meant, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +52,14 @@ pub(crate) enum ApiError {
     Stopping,
     /// The name in `Host` is not one of this node's.
     Misdirected,
+    /// It may be there, and who could know did not answer.
+    Unknown { message: String },
+    /// It was there, and is kept no longer.
+    Gone { what: &'static str },
+    /// There is no room for another one.
+    Busy { what: &'static str },
+    /// This node has not seen in time what the request asked for.
+    MarkNotReached { message: String },
     /// A defect of this program.
     Internal,
 }
@@ -81,6 +89,9 @@ impl ApiError {
             ApiError::NotUnreachable => StatusCode::CONFLICT,
             ApiError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            ApiError::Unknown { .. } | ApiError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Gone { .. } => StatusCode::GONE,
+            ApiError::MarkNotReached { .. } => StatusCode::GATEWAY_TIMEOUT,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -116,6 +127,10 @@ impl ApiError {
                 "misdirected",
                 "this node listens on loopback only and is not known by the name in Host: use 127.0.0.1, or allow the origin".to_owned(),
             ),
+            ApiError::Unknown { message } => plain("unknown", message),
+            ApiError::Gone { what } => plain("gone", format!("this {what} is kept no longer, or is another node's: start over")),
+            ApiError::Busy { what } => plain("busy", format!("there is no room for another {what}: try again in a while")),
+            ApiError::MarkNotReached { message } => plain("mark_not_reached", message),
             ApiError::Internal => plain("internal", "the node failed to answer this, its log says why".to_owned()),
         };
         ErrorBody { error }

@@ -1,6 +1,8 @@
 //! Routes, and what is the same for all of them.
 
+pub(crate) mod cursor;
 mod health;
+mod marks;
 mod metrics;
 mod openapi;
 mod query;

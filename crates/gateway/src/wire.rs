@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sensocto_node::{Held, LastValue, NodeView, Record, StateAnswer, StateSource, View};
+use sensocto_node::{BreakerState, Handle, Held, LastValue, NodeView, Record, StateAnswer, StateSource, View};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -110,6 +110,8 @@ pub(crate) struct NodeJson {
     pub(crate) cause: Option<&'static str>,
     /// Its sensors.
     pub(crate) sensors: u64,
+    /// The circuit breaker in front of the answering node's calls to it: `closed`, `open` or `half_open`.
+    pub(crate) breaker: &'static str,
 }
 
 /// Whole milliseconds.
@@ -189,12 +191,14 @@ fn value_json(value: &LastValue) -> Option<ValueJson<'_>> {
 }
 
 /// The JSON form of what the view says of a node.
-pub(crate) fn node(node: &NodeView, mono: Duration, fresh_for: Duration) -> NodeJson {
+pub(crate) fn node(handle: &Handle, node: &NodeView, mono: Duration) -> NodeJson {
+    let breaker = handle.breaker(&node.origin.node).map_or(BreakerState::Closed, |breaker| breaker.state);
     NodeJson {
+        breaker: breaker.as_str(),
         name: node.origin.node.to_string(),
         generation: node.origin.generation.0,
         state: node.state.as_str(),
-        freshness: node.freshness(mono, fresh_for).0.as_str(),
+        freshness: node.freshness(mono, handle.fresh_for()).0.as_str(),
         since_ms: millis(mono.saturating_sub(node.since)),
         cause: node.cause.in_words(),
         sensors: node.counts[sensocto_node::Kind::Sensor.index()] + node.retired,

@@ -161,8 +161,10 @@ impl Driver {
         let (counters, tombstones) = (self.registry.counters().clone(), self.registry.tombstones());
         let world = Arc::new(World { seq, view, counters, tombstones });
         self.inner.world.store(Arc::clone(&world));
+        let batch = Batch { world, events: events.into() };
+        self.inner.history.note(&batch, self.inner.clock.mono());
         // Nobody may be subscribed.
-        let _ = self.inner.batches.send(Batch { world, events: events.into() });
+        let _ = self.inner.batches.send(batch);
     }
 
     fn carry_out(&mut self, output: Output, events: &mut Vec<Event>) {
@@ -204,9 +206,11 @@ impl Driver {
     }
 
     fn ask(&self, to: &NodeName, id: u64, frame: Vec<u8>) {
-        let mut replies = self.inner.engine.query(to, Purpose::Ask, frame, ANSWER_MAX);
-        let answers = self.answers.clone();
+        let (inner, to, answers) = (Arc::clone(&self.inner), to.clone(), self.answers.clone());
         tokio::spawn(async move {
+            // Readers leave some of the calls to one node to repair.
+            let _permit = inner.remote.repair_permit(&to).await;
+            let mut replies = inner.engine.query(&to, Purpose::Ask, frame, ANSWER_MAX);
             while let Some(reply) = replies.recv().await {
                 let answered = match reply {
                     Reply::Frame(frame) => Answered::Frame { id, frame },
@@ -354,7 +358,7 @@ impl Driver {
     fn spawn_probe(&self, node: NodeName) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await;
+            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await.is_some();
             tracing::debug!(%node, answered, "probed");
         });
     }

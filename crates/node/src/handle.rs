@@ -1,6 +1,6 @@
 //! The Discovery API: what applications, the gateway and the command line build on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sensocto_model::{Connector, Key, Kind, NodeName, Origin, Presence, Record, Sensor, SensorId, Stamp};
-use sensocto_registry::{ChangeError, Held, Mark, RegisterError, Registration};
+use sensocto_registry::{ChangeError, Mark, Position, RegisterError, Registration, SensorQuery};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::breakers::Breakers;
+use crate::breakers::{BreakerHealth, Breakers};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::health::{ClusterHealth, Identical, Joining, NodeHealth};
-use crate::listing::{self, Page, SensorFilter};
-use crate::remote::{self, Remote, StateAnswer};
+use crate::listing::{self, Page, PinError, Pins, WorldToken};
+use crate::remote::{self, Remote, StateAnswer, StateError};
 use crate::values::{LocalValues, SensorValues};
 use crate::world::{Batch, Next, Subscription, World};
 
@@ -94,6 +94,8 @@ pub(crate) struct Inner {
     pub(crate) local_values: LocalValues,
     pub(crate) remote: Remote,
     pub(crate) breakers: Breakers,
+    pub(crate) pins: Pins,
+    pub(crate) history: crate::why::History,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) fresh_for: Duration,
     pub(crate) join: Vec<(String, SocketAddr)>,
@@ -150,29 +152,64 @@ impl Handle {
         &self.0.metrics
     }
 
-    /// One page of the sensors that pass a filter, from the first id after `after` on.
+    /// One page of the sensors that a query finds in a world, behind a place.
     #[must_use]
-    pub fn list_sensors(&self, filter: &SensorFilter, after: Option<&str>, limit: usize) -> Page {
-        let passes = |held: &Held| filter.matches_held(held);
-        let passes: Option<&dyn Fn(&Held) -> bool> = if filter.is_empty() { None } else { Some(&passes) };
-        listing::page(&self.world().view, Kind::Sensor, passes, (after, limit), self.0.clock.mono())
+    pub fn list_sensors(
+        &self,
+        world: &World,
+        query: &SensorQuery,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Page<Position> {
+        listing::sensors(world, query, (after, limit), self.0.clock.mono())
     }
 
-    /// One page of the connectors, from the first id after `after` on.
+    /// One page of the connectors of a world, of one node where it is given, from the first id after `after` on.
     #[must_use]
-    pub fn list_connectors(&self, after: Option<&str>, limit: usize) -> Page {
-        listing::page(&self.world().view, Kind::Connector, None, (after, limit), self.0.clock.mono())
+    pub fn list_connectors(
+        &self,
+        world: &World,
+        node: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<String> {
+        listing::connectors(world, node, (after, limit), self.0.clock.mono())
     }
 
     /// One page of the presences (connections of people), from the first reference after `after` on.
     #[must_use]
-    pub fn list_presences(&self, after: Option<&str>, limit: usize) -> Page {
-        listing::page(&self.world().view, Kind::Presence, None, (after, limit), self.0.clock.mono())
+    pub fn list_presences(&self, after: Option<&str>, limit: usize) -> Page<String> {
+        listing::presences(&self.world(), (after, limit), self.0.clock.mono())
     }
 
-    /// The state of one sensor; `None` where no node holds it. See [`Handle::get_sensor_states`].
-    pub async fn get_sensor_state(&self, id: &SensorId, max_age: Duration, timeout: Duration) -> Option<StateAnswer> {
-        self.get_sensor_states(std::slice::from_ref(id), max_age, timeout).await.remove(id)
+    /// Keeps the present world, so that several pages of a list are of one world.
+    ///
+    /// # Errors
+    /// As many worlds are kept as may be.
+    pub fn pin(&self) -> Result<(WorldToken, Arc<World>), PinError> {
+        self.0.pins.pin(&self.0)
+    }
+
+    /// A world that is kept.
+    ///
+    /// # Errors
+    /// It was not read for too long, or is another node's.
+    pub fn pinned(&self, token: WorldToken) -> Result<Arc<World>, PinError> {
+        self.0.pins.get(&self.0, token)
+    }
+
+    /// The state of one sensor. See [`Handle::get_sensor_states`]; a sensor that is not in this node's world is asked for where it
+    /// could be.
+    ///
+    /// # Errors
+    /// Nobody who could know it has it, or not all of them answered.
+    pub async fn get_sensor_state(
+        &self,
+        id: &SensorId,
+        max_age: Duration,
+        timeout: Duration,
+    ) -> Result<StateAnswer, StateError> {
+        remote::get_state(self, id, max_age, timeout).await
     }
 
     /// The last values of sensors. Those of sensors on other nodes come from the cache where it is younger than `max_age`, else from
@@ -254,6 +291,12 @@ impl Handle {
         answer.await.map_err(|_| WriteError::Stopping)
     }
 
+    /// The breaker in front of calls to a node; `None` before the first call.
+    #[must_use]
+    pub fn breaker(&self, node: &NodeName) -> Option<BreakerHealth> {
+        self.0.breakers.health(node, self.0.clock.mono())
+    }
+
     /// The health of the cluster as this node sees it.
     #[must_use]
     pub fn cluster_health(&self) -> ClusterHealth {
@@ -261,7 +304,6 @@ impl Handle {
         let mono = self.0.clock.mono();
         let nodes: Vec<NodeHealth> = world.view.nodes().values().map(|node| self.node_health(node, mono)).collect();
         let fresh = nodes.iter().filter(|node| node.freshness == sensocto_registry::Freshness::Fresh).count();
-        let (rooms, users) = rooms_and_users(&world);
         let joined = self.0.joined.load();
         let joining = self
             .0
@@ -276,8 +318,8 @@ impl Handle {
             me: self.0.me.clone(),
             sensors: world.view.count(Kind::Sensor),
             connectors: world.view.count(Kind::Connector),
-            rooms,
-            users,
+            rooms: world.view.rooms_total(),
+            users: world.view.people_total(),
             identical: Identical { nodes: fresh, of: nodes.len() },
             nodes,
             joining,
@@ -299,23 +341,10 @@ impl Handle {
             retired: node.retired,
             breaker,
             failures,
+            breaker_health: self.0.breakers.health(&node.origin.node, mono),
+            calls: self.0.remote.in_flight(&node.origin.node),
         }
     }
-}
-
-/// How many rooms entries name, and how many people are here.
-fn rooms_and_users(world: &World) -> (usize, usize) {
-    let mut rooms = BTreeSet::new();
-    let mut users = BTreeSet::new();
-    for (_, record) in world.view.iter_after(Kind::Sensor, None) {
-        rooms.extend(record.as_sensor().and_then(|sensor| sensor.room_id.as_ref()));
-    }
-    for (_, record) in world.view.iter_after(Kind::Presence, None) {
-        let Some(presence) = record.as_presence() else { continue };
-        rooms.extend(presence.room_id.as_ref());
-        users.insert(&presence.user_id);
-    }
-    (rooms.len(), users.len())
 }
 
 /// An entry of this node. It is in the world until this is dropped.

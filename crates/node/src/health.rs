@@ -6,6 +6,8 @@ use sensocto_model::{Kind, Origin};
 use sensocto_registry::breaker::BreakerState;
 use sensocto_registry::{Freshness, PeerState};
 
+use crate::breakers::BreakerHealth;
+
 /// What one node says about the cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterHealth {
@@ -63,6 +65,10 @@ pub struct NodeHealth {
     pub breaker: BreakerState,
     /// Calls in a row that it did not answer.
     pub failures: u32,
+    /// Everything else about the breaker; `None` for this node itself, and before the first call.
+    pub breaker_health: Option<BreakerHealth>,
+    /// Calls to it that are under way, of at most 20.
+    pub calls: usize,
 }
 
 impl NodeHealth {

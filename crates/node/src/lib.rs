@@ -16,26 +16,32 @@ mod handle;
 mod health;
 mod identity;
 mod listing;
+mod marks;
 pub mod metrics;
 mod node;
 mod remote;
 mod values;
+mod why;
 mod world;
 
+pub use breakers::{BreakerCause, BreakerHealth};
 pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
-pub use listing::{Page, Row, SensorFilter};
+pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
+pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
-pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateSource};
+pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
 pub use sensocto_model::{
     self as model, Attribute, AttributeId, Attributes, Connector, ConnectorId, FieldError, Generation, Key, Kind,
     NodeName, Origin, Presence, PresenceRef, Record, RoomId, Sensor, SensorId, UserId, Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
 pub use sensocto_registry::{
-    Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, PeerState, RegisterError, View,
+    Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
+    RegisterError, Room, SensorFilter, SensorQuery, View, fold,
 };
 pub use values::{LastValue, PAYLOAD_BYTES_MAX, SensorValues};
+pub use why::{Conflict, Why, WhyHolder};
 pub use world::{Batch, Next, Subscription, World};

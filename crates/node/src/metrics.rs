@@ -55,6 +55,8 @@ struct Core {
     tombstones: Gauge,
     inbound_dropped: Gauge,
     states_cached: Gauge,
+    states_stale: Gauge,
+    worlds_pinned: Gauge,
 }
 
 impl Metrics {
@@ -149,6 +151,8 @@ impl Metrics {
         core.tombstones.set(world.tombstones as i64);
         core.inbound_dropped.set(handle.0.engine.inbound_dropped() as i64);
         core.states_cached.set(handle.0.remote.len() as i64);
+        core.states_stale.set(handle.0.remote.stale_len() as i64);
+        core.worlds_pinned.set(handle.0.pins.len() as i64);
     }
 }
 
@@ -184,5 +188,11 @@ impl Core {
             "Sensors of other nodes whose last values are cached",
             self.states_cached.clone(),
         );
+        registry.register(
+            "states_stale",
+            "Sensors whose last values are read anew when their node answers again",
+            self.states_stale.clone(),
+        );
+        registry.register("worlds_pinned", "Worlds kept for readers of several pages", self.worlds_pinned.clone());
     }
 }

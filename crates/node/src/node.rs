@@ -190,6 +190,8 @@ impl Node {
             local_values: crate::values::LocalValues::default(),
             remote: Remote::new(),
             breakers: crate::breakers::Breakers::default(),
+            pins: crate::listing::Pins::default(),
+            history: crate::why::History::default(),
             engine,
             fresh_for: config.registry.fresh_for,
             join,
@@ -198,6 +200,7 @@ impl Node {
             stopping: CancellationToken::new(),
         });
         let stop = CancellationToken::new();
+        tokio::spawn(crate::remote::pulse(Handle(Arc::clone(&inner))));
         let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, inbound, end.clone());
         let running = tokio::spawn(driver.run(stop.clone()));
         let driver = tokio::spawn(async move {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, Attributes, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName,
-    PeerConfig, PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, StartError, StateSource, World,
+    AttributeId, Attributes, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, Order,
+    PeerConfig, PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, SensorQuery, StartError, StateError,
+    StateSource, World,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -92,7 +93,8 @@ async fn a_sensor_is_seen_everywhere_and_leaves_with_its_holder(nodes: Vec<Node>
     let entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
     for handle in &handles {
         until(handle, "the sensor is there", |world| owner(world, "s1").as_deref() == Some("a")).await;
-        let page = handle.list_sensors(&SensorFilter { node: Some("a".into()), ..SensorFilter::default() }, None, 10);
+        let filter = SensorFilter { node: Some("a".into()), ..SensorFilter::default() };
+        let page = handle.list_sensors(&handle.world(), &SensorQuery { filter, order: Order::Id }, None, 10);
         assert_eq!((page.rows.len(), page.total, page.rows[0].freshness), (1, 1, Freshness::Fresh));
     }
     let renamed = Sensor { sensor_name: "Renamed".into(), ..sensor("s1") };
@@ -126,7 +128,10 @@ async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
     let second = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
     assert_eq!((second.source, second.freshness), (StateSource::Cache, Freshness::Fresh));
     let unknown = SensorId::new("nobody").expect("an id");
-    assert!(handles[1].get_sensor_state(&unknown, age, timeout).await.is_none());
+    assert_eq!(
+        handles[1].get_sensor_state(&unknown, age, timeout).await.expect_err("nobody has it"),
+        StateError::NotFound
+    );
     stop(nodes).await;
 }
 

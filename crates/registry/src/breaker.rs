@@ -9,6 +9,9 @@ pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long after opening it is half-open: the next success closes it, the next failure opens it anew.
 pub const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often a half-open breaker lets a call through.
+const HALF_OPEN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Whether calls are let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
@@ -57,12 +60,23 @@ impl Breaker {
         self.failures
     }
 
+    /// When a call is let through next, on the monotonic clock; `None` where every call is.
+    #[must_use]
+    pub fn next_probe(&self, mono: Duration) -> Option<Duration> {
+        let opened_at = self.opened_at?;
+        let half_open = self.probed_at.max(opened_at + RECOVERY_TIMEOUT) + HALF_OPEN_INTERVAL;
+        Some(match self.state(mono) {
+            BreakerState::Closed | BreakerState::Open => (self.probed_at + PROBE_INTERVAL).min(half_open),
+            BreakerState::HalfOpen => self.probed_at + HALF_OPEN_INTERVAL,
+        })
+    }
+
     /// Whether a call may be made; a `true` of an open or half-open breaker is the probe itself.
     pub fn allow(&mut self, mono: Duration) -> bool {
         let interval = match self.state(mono) {
             BreakerState::Closed => return true,
             BreakerState::Open => PROBE_INTERVAL,
-            BreakerState::HalfOpen => Duration::from_secs(1),
+            BreakerState::HalfOpen => HALF_OPEN_INTERVAL,
         };
         let due = mono.saturating_sub(self.probed_at) >= interval;
         if due {

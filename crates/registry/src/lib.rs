@@ -11,6 +11,7 @@ pub mod breaker;
 mod coalesce;
 mod config;
 mod entry;
+pub mod live;
 mod log;
 pub mod message;
 mod now;
@@ -30,4 +31,38 @@ pub use now::Now;
 pub use peer::PeerState;
 pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry, Sizes};
 pub use set_hash::SetHash;
-pub use view::{Cause, Event, EventKind, Freshness, Held, NodeView, StateCause, View};
+pub use view::{
+    Cause, Event, EventKind, Found, Freshness, Held, Line, NodeView, Order, Person, Position, Room, SensorFilter,
+    SensorQuery, StateCause, View, fold,
+};
+
+/// For benchmarks: the view by itself, without a log and a network around it.
+#[cfg(feature = "bench")]
+pub mod bench {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use sensocto_model::{Key, NodeName, Origin, Record, Stamp, Version};
+
+    use crate::{Cause, Entry, Event, NodeView, View};
+
+    /// An empty view that knows some nodes.
+    #[must_use]
+    pub fn view(nodes: BTreeMap<NodeName, NodeView>) -> View {
+        let mut view = View::new(Duration::from_secs(5));
+        view.set_nodes(nodes);
+        view
+    }
+
+    /// An entry as its origin makes it.
+    #[must_use]
+    pub fn entry(record: Record, version: Version, stamp: Stamp) -> Arc<Entry> {
+        Arc::new(Entry::new(record, version, stamp))
+    }
+
+    /// Takes in what became of one entry.
+    pub fn apply(view: &mut View, origin: &Arc<Origin>, key: Key, new: Option<Arc<Entry>>) -> Option<Event> {
+        view.apply(origin, key, new, Cause::Unregistered)
+    }
+}

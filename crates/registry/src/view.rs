@@ -3,19 +3,30 @@
 //! A view is a value. Cloning it copies pointers, so that a reader keeps one world for as long as it likes and never waits for a
 //! writer.
 
+mod index;
+mod people;
+mod postings;
+mod query;
+mod short_text;
+mod table;
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::OrdMap;
-use sensocto_model::{Key, Kind, NodeName, Origin, Record, SharedId, Stamp, Version};
+use sensocto_model::{Key, Kind, NodeName, Origin, Record, Stamp, Version};
 
 use crate::entry::Entry;
 use crate::peer::PeerState;
+use index::{Placed, SensorIndex, Whereabouts};
+use table::{Label, Row, Table};
+
+pub use index::fold;
+pub use people::{Person, Room};
+pub use query::{Found, Line, Order, Position, SensorFilter, SensorQuery};
 
 /// How far a copy can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Freshness {
     /// Its origin has proved it, recently.
     Fresh,
@@ -28,6 +39,9 @@ pub enum Freshness {
 }
 
 impl Freshness {
+    /// All of them, the best first.
+    pub const ALL: [Freshness; 4] = [Freshness::Fresh, Freshness::Warming, Freshness::Stale, Freshness::Orphaned];
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -109,7 +123,7 @@ impl Held {
 
 /// Who holds an id.
 #[derive(Debug, Clone)]
-enum Holding {
+pub(crate) enum Holding {
     /// One origin, as it should be.
     One(Held),
     /// Several, which is rare and short; the first one is shown.
@@ -127,6 +141,10 @@ pub struct Event {
     pub held: Held,
     /// The entry as it was before, where it was.
     pub previous: Option<Held>,
+    /// The number of this change in this node's view.
+    pub changed: u64,
+    /// The number of the entry's change before this one, where it was there.
+    pub previous_changed: Option<u64>,
 }
 
 /// What happened to an entry.
@@ -186,7 +204,10 @@ impl NodeView {
 /// The world as one node sees it at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    entries: [OrdMap<SharedId, Holding>; 3],
+    tables: [Table; 3],
+    sensors: SensorIndex,
+    whereabouts: Whereabouts,
+    changes: u64,
     nodes: Arc<BTreeMap<NodeName, NodeView>>,
     fresh_for: Duration,
 }
@@ -209,13 +230,47 @@ impl View {
     /// How many entries of a kind there are.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
-        self.entries[kind.index()].len()
+        self.tables[kind.index()].len()
+    }
+
+    /// How many sensors of each type there are, in the order of the types.
+    pub fn count_by_type(&self) -> impl Iterator<Item = (String, usize)> + '_ {
+        self.sensors.types.counts()
+    }
+
+    /// How many sensors of one type there are.
+    #[must_use]
+    pub fn count_of_type(&self, sensor_type: &str) -> usize {
+        self.sensors.types.get(sensor_type).map_or(0, postings::Postings::len)
+    }
+
+    /// How many sensors each node shows, in the order of the names.
+    #[must_use]
+    pub fn count_by_node(&self) -> BTreeMap<NodeName, usize> {
+        let mut counts = BTreeMap::new();
+        for (origin, labels) in &self.sensors.origins {
+            *counts.entry(origin.node.clone()).or_insert(0) += labels.len();
+        }
+        counts
+    }
+
+    /// The number of the last change that anybody could see.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The entry with an id.
     #[must_use]
     pub fn get(&self, kind: Kind, id: &str) -> Option<&Held> {
-        self.entries[kind.index()].get(id).map(Holding::winner)
+        self.tables[kind.index()].get(id).map(|(_, row)| row.winner())
+    }
+
+    /// All who hold an id, the one that is shown first, and the number of its last change.
+    #[must_use]
+    pub fn holders(&self, kind: Kind, id: &str) -> Option<(&[Held], u64)> {
+        let (_, row) = self.tables[kind.index()].get(id)?;
+        Some((row.holding.holders(), row.changed))
     }
 
     /// The entries of a kind in the order of their ids, from the first id after `after` on.
@@ -224,20 +279,28 @@ impl View {
         kind: Kind,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Held, &'a Record)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries[kind.index()]
-            .range::<_, str>((start, Bound::Unbounded))
-            .filter_map(|(_, holding)| Some((holding.winner(), holding.winner().entry.record()?)))
+        let table = &self.tables[kind.index()];
+        let after = after.and_then(|after| table.label_at(after));
+        table.rows_after(after).filter_map(|(_, row)| {
+            let winner = row.winner();
+            Some((winner, winner.entry.record()?))
+        })
     }
 
     /// How far an entry can be trusted at a moment, and for how long it has not been proved.
     #[must_use]
     pub fn freshness(&self, held: &Held, mono: Duration) -> (Freshness, Duration) {
-        let Some(node) = self.nodes.get(&held.origin.node) else {
+        self.freshness_of(&held.origin, mono)
+    }
+
+    /// How far the entries of one start of a node can be trusted at a moment, and for how long they have not been proved.
+    #[must_use]
+    pub fn freshness_of(&self, origin: &Origin, mono: Duration) -> (Freshness, Duration) {
+        let Some(node) = self.nodes.get(&origin.node) else {
             return (Freshness::Orphaned, Duration::ZERO);
         };
         let (freshness, age) = node.freshness(mono, self.fresh_for);
-        if node.origin.generation == held.origin.generation || freshness == Freshness::Orphaned {
+        if node.origin.generation == origin.generation || freshness == Freshness::Orphaned {
             (freshness, age)
         } else {
             (Freshness::Stale, mono.saturating_sub(node.since))
@@ -254,29 +317,85 @@ impl View {
     ) -> Option<Event> {
         // An entry that cannot be read is shown to nobody.
         let new = new.filter(|entry| entry.record().is_some());
-        let entries = &mut self.entries[key.kind.index()];
         let new = new.map(|entry| Held { origin: Arc::clone(origin), entry });
-        let before = entries.get(&key.id);
-        let after = match before {
-            Some(before) => before.with(origin, new),
+        let found = self.tables[key.kind.index()].get(key.id.as_str());
+        let before = found.map(|(label, row)| (label, row.clone()));
+        let after = match &before {
+            Some((_, row)) => row.holding.with(origin, new),
             None => new.map(Holding::One),
         };
-        let event = compare(&key, before.map(Holding::winner), after.as_ref().map(Holding::winner), cause);
-        match after {
-            Some(holding) => {
-                entries.insert(key.id, holding);
-            }
-            None => {
-                entries.remove(&key.id);
-            }
-        }
+        let winners = (before.as_ref().map(|(_, row)| row.winner()), after.as_ref().map(Holding::winner));
+        let kind = compare(winners.0, winners.1, cause);
+        let previous_changed = before.as_ref().map(|(_, row)| row.changed);
+        self.changes += u64::from(kind.is_some());
+        let changed = if kind.is_some() { self.changes } else { previous_changed.unwrap_or_default() };
+        let event = kind.and_then(|kind| {
+            let (before, after) = (winners.0.cloned(), winners.1.cloned());
+            let (held, previous) = if after.is_some() { (after, before) } else { (before, None) };
+            Some(Event { key: key.clone(), kind, held: held?, previous, changed, previous_changed })
+        });
+        self.store(&key, before.as_ref(), after.map(|holding| Row { holding, changed }));
         event
+    }
+
+    /// Puts a row in the place of another, in the table and in every index.
+    fn store(&mut self, key: &Key, before: Option<&(Label, Row)>, after: Option<Row>) {
+        let table = &mut self.tables[key.kind.index()];
+        let placed = match (before, after) {
+            (None, None) => return,
+            (Some(_), None) => {
+                table.remove(key.id.as_str());
+                None
+            }
+            (Some((label, _)), Some(row)) => {
+                table.replace(*label, row.clone());
+                Some((*label, row))
+            }
+            (None, Some(row)) => {
+                let (label, moved) = table.insert(key.id.as_str(), row.clone());
+                if !moved.is_empty() {
+                    match key.kind {
+                        Kind::Sensor => self.sensors.relabel(&moved, |label| table.row(label)),
+                        Kind::Presence => self.whereabouts.relabel(&moved, |label| table.row(label)),
+                        Kind::Connector => {}
+                    }
+                }
+                Some((label, row))
+            }
+        };
+        self.keep_indexes(key.kind, before, placed.as_ref());
+    }
+
+    fn keep_indexes(&mut self, kind: Kind, before: Option<&(Label, Row)>, after: Option<&(Label, Row)>) {
+        fn record((_, row): &(Label, Row)) -> Option<&Record> {
+            row.winner().entry.record()
+        }
+        match kind {
+            Kind::Sensor => {
+                let placed = |(label, row)| Placed::new(label, row);
+                self.sensors.update(
+                    before.map(|(label, row)| placed((*label, row))),
+                    after.map(|(label, row)| placed((*label, row))),
+                );
+                let sensor = |row| record(row).and_then(Record::as_sensor);
+                self.whereabouts.move_sensor(before.and_then(sensor), after.and_then(sensor));
+            }
+            Kind::Presence => {
+                let presence = |row: &'_ (Label, Row)| row.0;
+                let of = |row| record(row).and_then(Record::as_presence);
+                self.whereabouts.move_presence(
+                    before.and_then(|row| Some((presence(row), of(row)?))),
+                    after.and_then(|row| Some((presence(row), of(row)?))),
+                );
+            }
+            Kind::Connector => {}
+        }
     }
 }
 
 impl Holding {
     /// The one that is shown.
-    fn winner(&self) -> &Held {
+    pub(crate) fn winner(&self) -> &Held {
         match self {
             Holding::One(held) => held,
             Holding::Several(holders) => &holders[0],
@@ -302,17 +421,15 @@ impl Holding {
     }
 }
 
-fn compare(key: &Key, before: Option<&Held>, after: Option<&Held>, cause: Cause) -> Option<Event> {
-    let event = |kind, held: &Held, previous: Option<&Held>| {
-        Some(Event { key: key.clone(), kind, held: held.clone(), previous: previous.cloned() })
-    };
+/// What a reader is told of two states of one entry; `None` where they are the same.
+fn compare(before: Option<&Held>, after: Option<&Held>, cause: Cause) -> Option<EventKind> {
     match (before, after) {
         (None, None) => None,
-        (None, Some(after)) => event(EventKind::Registered, after, None),
-        (Some(before), None) => event(EventKind::Unregistered(cause), before, None),
+        (None, Some(_)) => Some(EventKind::Registered),
+        (Some(_), None) => Some(EventKind::Unregistered(cause)),
         (Some(before), Some(after)) => {
             let same = before.origin == after.origin && before.entry.is_same(&after.entry);
-            if same { None } else { event(EventKind::Updated, after, Some(before)) }
+            (!same).then_some(EventKind::Updated)
         }
     }
 }

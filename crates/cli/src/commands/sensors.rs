@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::api::{Api, Sensor, SensorPage, host_of};
-use crate::args::{FilterArgs, NodeArgs};
+use crate::args::{FilterArgs, NodeArgs, OrderArgs};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
 use crate::stop;
@@ -16,9 +16,9 @@ use crate::stop;
 /// The largest page that nodes give.
 const PAGE: u64 = 1_000;
 
-pub(super) fn list(args: &NodeArgs, filter: &FilterArgs, limit: Option<u64>) -> Result<(), Failure> {
+pub(super) fn list(args: &NodeArgs, filter: &FilterArgs, order: &OrderArgs, limit: Option<u64>) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
-    let (sensors, total) = read(&api, filter, limit.unwrap_or(u64::MAX))?;
+    let (sensors, total) = read(&api, &[filter.given(), order.given()].concat(), limit.unwrap_or(u64::MAX))?;
     if args.json {
         let items: Vec<&str> = sensors.iter().map(|sensor| sensor.get()).collect();
         return Ok(output::line(&format!(r#"{{"sensors":[{}],"total":{total}}}"#, items.join(",")))?);
@@ -44,12 +44,12 @@ pub(super) fn list(args: &NodeArgs, filter: &FilterArgs, limit: Option<u64>) -> 
 }
 
 /// Reads page after page until there are `wanted`, or no more.
-fn read(api: &Api, filter: &FilterArgs, wanted: u64) -> Result<(Vec<Box<RawValue>>, u64), Failure> {
+fn read(api: &Api, given: &[(&str, &str)], wanted: u64) -> Result<(Vec<Box<RawValue>>, u64), Failure> {
     let mut sensors: Vec<Box<RawValue>> = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let limit = (wanted - sensors.len() as u64).min(PAGE).to_string();
-        let mut query = filter.given();
+        let mut query = given.to_vec();
         query.push(("limit", &limit));
         query.extend(after.as_deref().map(|after| ("after", after)));
         let page: SensorPage = api.get("/api/v1/sensors", &query)?;

@@ -28,6 +28,19 @@ impl Values {
         Some(self.0.swap_remove(at).1)
     }
 
+    /// The value of a parameter as one of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        name: &str,
+        known: &[T],
+        word: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let words: Vec<&str> = known.iter().map(|known| word(*known)).collect();
+        let found = known.iter().copied().find(|known| word(*known) == text);
+        found.map(Some).ok_or_else(|| ApiError::invalid(name, words.join(", ")))
+    }
+
     /// The value of a parameter as a whole number within a range.
     pub(super) fn number<N>(&mut self, name: &str, range: RangeInclusive<N>, default: N) -> Result<N, ApiError>
     where

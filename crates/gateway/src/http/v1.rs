@@ -2,14 +2,18 @@
 
 mod cluster;
 mod connectors;
+mod counts;
+mod mark;
 mod rooms;
 mod sensors;
 mod users;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::middleware;
+use sensocto_node::{Generation, World, WorldToken};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,6 +32,10 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rooms::list))
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::forget))
+        .routes(routes!(counts::counts))
+        .routes(routes!(mark::mark))
+        .routes(routes!(why::why))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::marks::wait))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::readers_only))
 }
 
@@ -40,13 +48,91 @@ pub(super) struct PageQuery {
     /// How many lines at most.
     #[param(required = false, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
+    /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
+    #[param(required = false, max_length = 2048)]
+    pub(super) at_least: Option<String>,
+    /// How many milliseconds to wait for that.
+    #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
+    pub(super) timeout_ms: u64,
 }
 
 impl Parameters for PageQuery {
-    const NAMES: &'static [&'static str] = &["after", "limit"];
+    const NAMES: &'static [&'static str] = &["after", "limit", "at_least", "timeout_ms"];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
-        Ok(PageQuery { after: values.text("after"), limit: values.number("limit", 1..=PAGE_MAX, PAGE_DEFAULT)? })
+        let ReadQuery { at_least, timeout_ms } = ReadQuery::read(values)?;
+        Ok(PageQuery {
+            after: values.text("after"),
+            limit: values.number("limit", 1..=PAGE_MAX, PAGE_DEFAULT)?,
+            at_least,
+            timeout_ms,
+        })
+    }
+}
+
+/// What every read takes. The wait itself is [`super::marks::wait`].
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadQuery {
+    /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
+    #[param(required = false, max_length = 2048)]
+    at_least: Option<String>,
+    /// How many milliseconds to wait for that.
+    #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
+    timeout_ms: u64,
+}
+
+impl Parameters for ReadQuery {
+    const NAMES: &'static [&'static str] = &["at_least", "timeout_ms"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let timeout_ms =
+            values.number("timeout_ms", 1..=super::marks::TIMEOUT_MS_MAX, super::marks::TIMEOUT_MS_DEFAULT)?;
+        Ok(ReadQuery { at_least: values.text("at_least"), timeout_ms })
+    }
+}
+
+/// Whether several pages are to be of one world.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PinQuery {
+    /// `true` keeps the world that this page is of; `world` of the answer names it.
+    #[param(required = false, default = false)]
+    pin: bool,
+    /// The `world` of an earlier page: this one is of the same world.
+    #[param(required = false, max_length = 64)]
+    world: Option<String>,
+}
+
+impl Parameters for PinQuery {
+    const NAMES: &'static [&'static str] = &["pin", "world"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let pin = match values.text("pin").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(ApiError::invalid("pin", "true or false")),
+        };
+        Ok(PinQuery { pin, world: values.text("world") })
+    }
+}
+
+impl PinQuery {
+    /// The world that a page is of, and the text that names it where it is kept.
+    pub(super) fn world(&self, app: &App) -> Result<(Arc<World>, Option<String>), ApiError> {
+        if let Some(text) = &self.world {
+            let wrong = || ApiError::invalid("world", "the `world` of an earlier page");
+            let (generation, seq) = text.split_once('.').ok_or_else(wrong)?;
+            let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+            let token = WorldToken { generation: Generation(number(generation)?), seq: number(seq)? };
+            let world = app.handle.pinned(token).map_err(|_| ApiError::Gone { what: "world" })?;
+            return Ok((world, Some(text.clone())));
+        }
+        if !self.pin {
+            return Ok((app.handle.world(), None));
+        }
+        let (token, world) = app.handle.pin().map_err(|_| ApiError::Busy { what: "world to be kept" })?;
+        Ok((world, Some(format!("{}.{}", token.generation.0, token.seq))))
     }
 }
 

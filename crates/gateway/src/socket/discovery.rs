@@ -11,7 +11,8 @@ use std::time::Duration;
 use sensocto_channels::{Json, Payload};
 use sensocto_node::model::SharedId;
 use sensocto_node::{
-    Batch, Cause, Event, EventKind, FieldError, Handle, Kind, STATE_IDS_MAX, SensorFilter, SensorId, World,
+    Batch, Cause, Event, EventKind, FieldError, Handle, Kind, Order, Position, STATE_IDS_MAX, SensorFilter, SensorId,
+    SensorQuery, World,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -155,7 +156,7 @@ impl DiscoveryChannel {
         let mono = handle.clock().mono();
         if matches!(self.phase, Phase::Blank) {
             self.pending.clear();
-            self.total = handle_total(world, &self.filter);
+            self.total = world.view.sensors_total(&self.filter, mono);
             self.nodes = nodes(handle, world, mono);
             self.phase = Phase::Snapshot { world: Arc::clone(world), after: None };
         }
@@ -182,14 +183,12 @@ impl DiscoveryChannel {
     }
 
     fn snapshot(&mut self, handle: &Handle, world: Arc<World>, after: Option<String>, mono: Duration) -> Told {
-        let mut found = world
-            .view
-            .iter_after(Kind::Sensor, after.as_deref())
-            .filter(|(held, _)| self.filter.matches_held(held))
-            .filter_map(|(held, _)| wire::sensor(&world.view, held, mono));
-        let sensors: Vec<SensorJson<'_>> = found.by_ref().take(CHUNK_MAX).collect();
-        let last = found.next().is_none();
-        drop(found);
+        let query = SensorQuery { filter: self.filter.clone(), order: Order::Id };
+        let place = after.clone().map(Position::Id);
+        let found = world.view.sensors(&query, place.as_ref(), CHUNK_MAX, mono);
+        let last = !found.more;
+        let sensors: Vec<SensorJson<'_>> =
+            found.lines.iter().filter_map(|line| wire::sensor(&world.view, line.held, mono)).collect();
         let next = sensors.last().map(|sensor| sensor.sensor_id.to_owned());
         let snapshot = Snapshot {
             seq: world.seq,
@@ -248,16 +247,8 @@ impl DiscoveryChannel {
     }
 }
 
-fn handle_total(world: &World, filter: &SensorFilter) -> usize {
-    if filter.is_empty() {
-        world.view.count(Kind::Sensor)
-    } else {
-        world.view.iter_after(Kind::Sensor, None).filter(|(held, _)| filter.matches_held(held)).count()
-    }
-}
-
 fn nodes(handle: &Handle, world: &World, mono: Duration) -> Vec<NodeJson> {
-    world.view.nodes().values().map(|node| wire::node(node, mono, handle.fresh_for())).collect()
+    world.view.nodes().values().map(|node| wire::node(handle, node, mono)).collect()
 }
 
 /// Reads the filter of a join.
@@ -270,6 +261,7 @@ pub(super) fn filter(join: &Payload) -> Result<SensorFilter, Json> {
         connector: text("connector")?,
         node: text("node")?,
         room: text("room")?,
+        ..SensorFilter::default()
     })
 }
 

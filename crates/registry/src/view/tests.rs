@@ -1,3 +1,5 @@
+mod lists;
+
 use proptest::prelude::*;
 use sensocto_model::{Generation, Stamp};
 use serde_bytes::ByteBuf;

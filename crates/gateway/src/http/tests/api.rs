@@ -39,10 +39,104 @@ async fn sensors_are_listed_filtered_and_paged() {
     }
 
     let first = list("?limit=3").await;
-    assert_eq!((&first["next"], &first["total"]), (&json!("s3"), &json!(4)));
-    let second = list("?limit=3&after=s3").await;
+    assert_eq!((ids(&first, "sensors", "sensor_id").len(), &first["total"]), (3, &json!(4)));
+    let next = first["next"].as_str().expect("a cursor");
+    let second = list(&format!("?limit=3&after={next}")).await;
     assert_eq!((ids(&second, "sensors", "sensor_id"), &second["next"]), (vec!["ö/4 %".to_owned()], &Value::Null));
-    assert_eq!(ids(&list("?after=zzz").await, "sensors", "sensor_id"), ["ö/4 %"]);
+    for other in ["type=ecg", "order=name", "order=changed", "prefix=s"] {
+        let answer = running.get(&format!("/api/v1/sensors?{other}&after={next}")).await;
+        assert_eq!((answer.status, &answer.json()["error"]["field"]), (400, &json!("after")), "{other}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn sensors_are_found_by_attribute_freshness_and_name_in_three_orders() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for (id, name) in [("s1", "Öl"), ("s2", "ada"), ("s3", "Adam"), ("s4", "zoe")] {
+        let mut sensor = sensor(id, "ecg", None);
+        sensor.sensor_name = name.into();
+        let attribute = AttributeId::new(if id == "s2" { "volt" } else { "bpm" }).expect("an id");
+        sensor.attributes.insert(attribute.clone(), sensocto_node::Attribute::inferred(&attribute, None));
+        held.push(handle.register_sensor(sensor).await.expect("registered"));
+    }
+    let list =
+        async |query: &str| ids(&running.get(&format!("/api/v1/sensors?{query}")).await.json(), "sensors", "sensor_id");
+    assert_eq!(list("attribute=volt").await, ["s2"]);
+    assert_eq!(list("freshness=fresh&attribute=bpm").await, ["s1", "s3", "s4"]);
+    assert_eq!(list("freshness=stale").await, Vec::<String>::new());
+    assert_eq!(list("prefix=AD&order=name").await, ["s2", "s3"]);
+    assert_eq!(list("order=name").await, ["s2", "s3", "s4", "s1"]);
+    assert_eq!(list("order=changed&limit=2").await, ["s4", "s3"]);
+    let counts = running.get("/api/v1/counts").await.json();
+    assert_eq!((&counts["types"], &counts["nodes"]), (&json!({"ecg": 4}), &json!({"a": 4})));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn two_pages_are_of_one_world_where_that_is_asked_for() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for id in ["s1", "s2", "s3"] {
+        held.push(handle.register_sensor(sensor(id, "ecg", None)).await.expect("registered"));
+    }
+    let first = running.get("/api/v1/sensors?limit=1&pin=true").await.json();
+    let (next, world) = (first["next"].as_str().expect("a cursor"), first["world"].as_str().expect("a world"));
+    held.push(handle.register_sensor(sensor("s10", "ecg", None)).await.expect("registered"));
+    drop(held.remove(2));
+    handle.register_connector(connector("later")).await.expect("s3 has left by now");
+    let page = |more: &str| format!("/api/v1/sensors?after={next}{more}");
+    let then = running.get(&page(&format!("&world={world}"))).await.json();
+    assert_eq!(
+        (ids(&then, "sensors", "sensor_id"), &then["total"]),
+        (vec!["s2".to_owned(), "s3".to_owned()], &json!(3))
+    );
+    let now = running.get(&page("")).await.json();
+    assert_eq!(
+        (ids(&now, "sensors", "sensor_id"), &now["total"]),
+        (vec!["s10".to_owned(), "s2".to_owned()], &json!(3))
+    );
+    assert_eq!(running.get("/api/v1/sensors?world=1.1").await.status, 410, "another start's");
+    assert_eq!(running.get("/api/v1/sensors?world=x").await.json()["error"]["field"], "world");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_read_waits_for_the_marks_that_it_is_given() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let entry = handle.register_sensor(sensor("s1", "ecg", None)).await.expect("registered");
+    let mark = sensocto_node::mark_text(entry.mark());
+    let answer = running.get(&format!("/api/v1/sensors?at_least={mark}")).await;
+    assert_eq!((answer.status, answer.header("x-sensocto-mark")), (200, Some(mark.as_str())));
+    assert_eq!(running.get("/api/v1/mark").await.json()["mark"], json!(mark));
+    let generation = handle.me().generation.0;
+    let (future, unknown) = (format!("a@{generation}:1000"), format!("b@{generation}:1"));
+    for wrong in ["x", "", &future, &unknown, "a@99999999999999:1"] {
+        for answer in [
+            running.get(&format!("/api/v1/sensors?at_least={wrong}")).await,
+            running.request("GET", "/api/v1/cluster/health", &format!("x-sensocto-mark: {wrong}\r\n")).await,
+        ] {
+            assert_eq!((answer.status, &answer.json()["error"]["field"]), (400, &json!("at_least")), "{wrong}");
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn why_says_who_owns_an_entry() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let _entry = handle.register_sensor(sensor("s/1", "ecg", None)).await.expect("registered");
+    let why = running.get("/api/v1/why/sensor/s%2F1").await.json();
+    assert_eq!((&why["owner"]["node"], &why["owner"]["version"]), (&json!("a"), &json!(1)));
+    assert!(why["seen_ms_ago"].as_u64().is_some_and(|ago| ago < 60_000), "{why}");
+    assert_eq!((&why["others"], &why["last_conflict"]), (&json!([]), &Value::Null));
+    assert_eq!(running.get("/api/v1/why/sensor/nobody").await.status, 404);
+    assert_eq!(running.get("/api/v1/why/room/x").await.json()["error"]["field"], "kind");
     running.stop().await;
 }
 
@@ -92,9 +186,11 @@ async fn connectors_are_listed_and_paged() {
     }
     let answer = running.get("/api/v1/connectors?limit=2").await.json();
     assert_eq!(ids(&answer, "connectors", "connector_id"), ["c1", "c2"]);
-    assert_eq!((&answer["total"], &answer["next"]), (&json!(3), &json!("c2")));
+    assert_eq!(answer["total"], json!(3));
     assert_eq!(answer["connectors"][0]["features"], json!(["batch"]));
-    let rest = running.get("/api/v1/connectors?limit=2&after=c2").await.json();
+    assert_eq!(running.get("/api/v1/connectors?node=b").await.json()["total"], json!(0));
+    let next = answer["next"].as_str().expect("a cursor");
+    let rest = running.get(&format!("/api/v1/connectors?limit=2&after={next}")).await.json();
     assert_eq!((ids(&rest, "connectors", "connector_id"), &rest["next"]), (vec!["c3".to_owned()], &Value::Null));
     running.stop().await;
 }
@@ -149,8 +245,13 @@ async fn rooms_count_their_sensors_and_each_person_once() {
         {"room_id": "roof", "sensors": 0, "users": 1},
     ]);
     assert_eq!((&rooms["rooms"], &rooms["total"], &rooms["next"]), (&expected, &json!(3), &Value::Null));
-    let page = running.get("/api/v1/rooms?after=attic&limit=1").await.json();
-    assert_eq!((ids(&page, "rooms", "room_id"), &page["next"]), (vec!["lab".to_owned()], &json!("lab")));
+    let first = running.get("/api/v1/rooms?limit=1").await.json();
+    let page =
+        running.get(&format!("/api/v1/rooms?limit=2&after={}", first["next"].as_str().expect("a cursor"))).await.json();
+    assert_eq!(
+        (ids(&page, "rooms", "room_id"), &page["next"]),
+        (vec!["lab".to_owned(), "roof".to_owned()], &Value::Null)
+    );
     running.stop().await;
 }
 
@@ -177,7 +278,8 @@ async fn the_health_of_the_cluster_has_every_node() {
 async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
     let running = Running::local().await;
     let limits = "a whole number from 1 to 1000";
-    let filters = "type, connector, node, room, after, limit";
+    let filters = "type, connector, node, room, attribute, freshness, prefix, order, after, limit, pin, world, at_least, timeout_ms";
+    let page = "after, limit, at_least, timeout_ms";
     let table = [
         ("/api/v1/sensors?limit=0", "invalid_parameter", "limit", limits),
         ("/api/v1/sensors?limit=1001", "invalid_parameter", "limit", limits),
@@ -189,10 +291,20 @@ async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
         ("/api/v1/sensors?typ=ecg", "unknown_parameter", "typ", filters),
         ("/api/v1/sensors?Type=ecg", "unknown_parameter", "Type", filters),
         ("/api/v1/sensors?type=ecg&a%0Ab", "unknown_parameter", "ab", filters),
-        ("/api/v1/connectors?node=a", "unknown_parameter", "node", "after, limit"),
+        ("/api/v1/sensors?order=age", "invalid_parameter", "order", "id, name, changed"),
+        ("/api/v1/sensors?freshness=old", "invalid_parameter", "freshness", "fresh, warming, stale, orphaned"),
+        ("/api/v1/sensors?after=s1", "invalid_parameter", "after", "the `next` of a page of the same query"),
+        ("/api/v1/sensors?pin=yes", "invalid_parameter", "pin", "true or false"),
+        ("/api/v1/sensors/s1?source=b", "invalid_parameter", "source", "cache, origin"),
+        (
+            "/api/v1/connectors?room=a",
+            "unknown_parameter",
+            "room",
+            "node, after, limit, pin, world, at_least, timeout_ms",
+        ),
         ("/api/v1/users?limit=0", "invalid_parameter", "limit", limits),
-        ("/api/v1/rooms?x", "unknown_parameter", "x", "after, limit"),
-        ("/api/v1/cluster/health?x=1", "unknown_parameter", "x", "no parameters"),
+        ("/api/v1/rooms?x", "unknown_parameter", "x", page),
+        ("/api/v1/cluster/health?x=1", "unknown_parameter", "x", "at_least, timeout_ms"),
         ("/api/v1/sensors/s1?max_age_ms=60001", "invalid_parameter", "max_age_ms", "a whole number from 0 to 60000"),
         ("/api/v1/sensors/s1?timeout_ms=0", "invalid_parameter", "timeout_ms", "a whole number from 1 to 10000"),
         ("/health/ready?x=1", "unknown_parameter", "x", "no parameters"),
@@ -248,7 +360,7 @@ async fn where_others_can_reach_the_node_the_api_is_for_users() {
     };
     let sensor = key().mint_sensor(&claims).expect("a token");
     let guest = key().mint_guest().expect("a token");
-    let paths = ["sensors", "sensors/s1", "connectors", "users", "rooms", "cluster/health"];
+    let paths = ["sensors", "sensors/s1", "connectors", "users", "rooms", "cluster/health", "counts", "mark"];
     for path in paths {
         let target = format!("/api/v1/{path}");
         let refused = running.get(&target).await;

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use sensocto_node::{ClusterHealth, Joining, Kind, NodeHealth, NodeName};
+use sensocto_node::{BreakerCause, ClusterHealth, Joining, Kind, NodeHealth, NodeName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ReadQuery;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Query};
@@ -73,6 +74,16 @@ struct NodeHealthJson {
     breaker: &'static str,
     /// Calls in a row that it did not answer.
     failures: u32,
+    /// Why the breaker is not closed: `calls_not_answered` or `link_lost`.
+    breaker_cause: Option<&'static str>,
+    /// For how many milliseconds it has been open or closed; null before the first call.
+    breaker_since_ms: Option<u64>,
+    /// In how many milliseconds the next call is let through; null where every call is.
+    next_probe_ms: Option<u64>,
+    /// How many microseconds the last answered call took; null before the first one.
+    round_trip_us: Option<u64>,
+    /// Calls to it that are under way, of at most 20.
+    calls: usize,
 }
 
 /// One address to join.
@@ -96,7 +107,7 @@ struct JoiningJson {
         (status = 401, description = "A user token is needed", body = ErrorBody),
     )
 )]
-pub(super) async fn health(State(app): State<Arc<App>>, _: Query<NoParameters>) -> Json<ClusterHealthJson> {
+pub(super) async fn health(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<ClusterHealthJson> {
     Json(health_json(app.handle.cluster_health()))
 }
 
@@ -149,6 +160,7 @@ fn health_json(health: ClusterHealth) -> ClusterHealthJson {
 }
 
 fn node_json(node: &NodeHealth) -> NodeHealthJson {
+    let breaker = node.breaker_health.as_ref();
     NodeHealthJson {
         name: node.origin.node.to_string(),
         generation: node.origin.generation.0,
@@ -165,6 +177,13 @@ fn node_json(node: &NodeHealth) -> NodeHealthJson {
         retired: node.retired,
         breaker: node.breaker.as_str(),
         failures: node.failures,
+        breaker_cause: breaker.and_then(|breaker| breaker.cause).map(BreakerCause::as_str),
+        breaker_since_ms: breaker.map(|breaker| millis(breaker.since)),
+        next_probe_ms: breaker.and_then(|breaker| breaker.next_probe).map(millis),
+        round_trip_us: breaker
+            .and_then(|breaker| breaker.round_trip)
+            .map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+        calls: node.calls,
     }
 }
 

@@ -7,13 +7,14 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{Kind, SensorFilter, SensorId};
+use sensocto_node::{Freshness, Kind, Order, SensorFilter, SensorId, SensorQuery, StateError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::PageQuery;
+use super::{PageQuery, PinQuery};
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
+use crate::http::cursor::Bound;
 use crate::http::query::{Parameters, Query, Values};
 use crate::wire::{self, SensorJson, StateJson};
 
@@ -30,6 +31,9 @@ pub(super) struct SensorsJson<'a> {
     total: usize,
     /// The `after` of the next page; null on the last one.
     next: Option<String>,
+    /// Names the world that the page is of, where it is kept: give it with the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    world: Option<String>,
 }
 
 /// One sensor with its last values.
@@ -52,29 +56,66 @@ pub(super) struct FilterQuery {
     node: Option<String>,
     /// Only sensors in the room with this id.
     room: Option<String>,
+    /// Only sensors that measure the attribute with this id.
+    attribute: Option<String>,
+    /// Only sensors that can be trusted so far: `fresh`, `warming`, `stale` or `orphaned`.
+    #[param(pattern = "^(fresh|warming|stale|orphaned)$")]
+    freshness: Option<String>,
+    /// Only sensors whose name begins with this, in whatever case.
+    #[param(max_length = 256)]
+    prefix: Option<String>,
+    /// `id`, `name` (in lower case, and then by id) or `changed` (the last changed first, as the answering node heard of it).
+    #[param(required = false, default = "id", pattern = "^(id|name|changed)$")]
+    order: String,
 }
 
-impl From<FilterQuery> for SensorFilter {
-    fn from(query: FilterQuery) -> SensorFilter {
-        let FilterQuery { sensor_type, connector, node, room } = query;
-        SensorFilter { sensor_type, connector, node, room }
+/// Longest prefix of a name, in bytes: as long as a name.
+const PREFIX_BYTES_MAX: usize = 256;
+
+/// A filter, an order and a page.
+pub(crate) struct ListQuery(pub(crate) SensorQuery, pub(super) PageQuery, pub(super) PinQuery);
+
+/// The names of the parameters of a filter and an order.
+pub(super) const FILTER_NAMES: [&str; 8] =
+    ["type", "connector", "node", "room", "attribute", "freshness", "prefix", "order"];
+
+/// Reads a filter and an order.
+pub(super) fn read_query(values: &mut Values) -> Result<SensorQuery, ApiError> {
+    let filter = SensorFilter {
+        sensor_type: values.text("type"),
+        connector: values.text("connector"),
+        node: values.text("node"),
+        room: values.text("room"),
+        attribute: values.text("attribute"),
+        freshness: values.word("freshness", &Freshness::ALL, Freshness::as_str)?,
+        name_prefix: values.text("prefix").filter(|prefix| !prefix.is_empty()),
+    };
+    if filter.name_prefix.as_ref().is_some_and(|prefix| prefix.len() > PREFIX_BYTES_MAX) {
+        return Err(ApiError::invalid("prefix", format!("at most {PREFIX_BYTES_MAX} bytes")));
     }
+    Ok(SensorQuery { filter, order: values.word("order", &Order::ALL, Order::as_str)?.unwrap_or_default() })
 }
-
-/// A filter and a page.
-pub(super) struct ListQuery(FilterQuery, PageQuery);
 
 impl Parameters for ListQuery {
-    const NAMES: &'static [&'static str] = &["type", "connector", "node", "room", "after", "limit"];
+    const NAMES: &'static [&'static str] = &[
+        "type",
+        "connector",
+        "node",
+        "room",
+        "attribute",
+        "freshness",
+        "prefix",
+        "order",
+        "after",
+        "limit",
+        "pin",
+        "world",
+        "at_least",
+        "timeout_ms",
+    ];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
-        let filter = FilterQuery {
-            sensor_type: values.text("type"),
-            connector: values.text("connector"),
-            node: values.text("node"),
-            room: values.text("room"),
-        };
-        Ok(ListQuery(filter, PageQuery::read(values)?))
+        Ok(ListQuery(read_query(values)?, PageQuery::read(values)?, PinQuery::read(values)?))
     }
 }
 
@@ -88,39 +129,53 @@ pub(super) struct StateQuery {
     /// How many milliseconds to wait for the sensor's node. After that come the values as this node last had them, marked stale.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
     timeout_ms: u64,
+    /// `cache`: what this node has, if it is new enough. `origin`: the sensor's node is asked whatever this one has.
+    #[param(required = false, default = "cache", pattern = "^(cache|origin)$")]
+    source: String,
+    /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
+    #[param(required = false, max_length = 2048)]
+    at_least: Option<String>,
 }
 
 impl Parameters for StateQuery {
-    const NAMES: &'static [&'static str] = &["max_age_ms", "timeout_ms"];
+    const NAMES: &'static [&'static str] = &["max_age_ms", "timeout_ms", "source", "at_least"];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
         Ok(StateQuery {
             max_age_ms: values.number("max_age_ms", 0..=MAX_AGE_MS_MAX, MAX_AGE_MS_DEFAULT)?,
             timeout_ms: values.number("timeout_ms", 1..=TIMEOUT_MS_MAX, TIMEOUT_MS_DEFAULT)?,
+            source: values.word("source", &["cache", "origin"], |word| word)?.unwrap_or("cache").to_owned(),
+            at_least: values.text("at_least"),
         })
     }
 }
 
-/// The sensors of all nodes, in the order of their ids.
+/// The sensors of all nodes, in the order of their ids or another one.
 #[utoipa::path(
     get,
     path = "/sensors",
     tag = "discovery",
     operation_id = "list_sensors",
-    params(FilterQuery, PageQuery),
+    params(FilterQuery, PageQuery, PinQuery),
     responses(
         (status = 200, description = "A page of sensors", body = SensorsJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 410, description = "The world of the earlier page is kept no longer", body = ErrorBody),
+        (status = 503, description = "The node is stopping, or keeps as many worlds as it may", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Response {
-    let Query(ListQuery(filter, page)) = query;
-    let listed = app.handle.list_sensors(&filter.into(), page.after.as_deref(), page.limit);
-    let world = app.handle.world();
+pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Result<Response, ApiError> {
+    let Query(ListQuery(query, page, pin)) = query;
+    let bound = Bound::sensors(&app.handle, &query);
+    let after = page.after.as_deref().map(|after| bound.position(after)).transpose()?;
+    let (world, token) = pin.world(&app)?;
+    let listed = app.handle.list_sensors(&world, &query, after.as_ref(), page.limit);
     let mono = app.handle.clock().mono();
     let sensors = listed.rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono)).collect();
-    Json(SensorsJson { sensors, total: listed.total, next: listed.next }).into_response()
+    let next = listed.next.map(|next| bound.cursor(&next));
+    Ok(Json(SensorsJson { sensors, total: listed.total, next, world: token }).into_response())
 }
 
 /// One sensor and its last values, wherever it is.
@@ -135,6 +190,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
         (status = 404, description = "No node has such a sensor", body = ErrorBody),
+        (status = 503, description = "A node that could have it did not answer, or this node is stopping", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
 pub(super) async fn get(
@@ -144,10 +201,13 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::invalid("sensor_id", "percent-encoded UTF-8"))?;
     let id = SensorId::new(&id)?;
-    let max_age = Duration::from_millis(query.max_age_ms);
+    let max_age = Duration::from_millis(if query.source == "origin" { 0 } else { query.max_age_ms });
     let timeout = Duration::from_millis(query.timeout_ms);
     let unknown = ApiError::NotFound { what: "sensor" };
-    let answer = app.handle.get_sensor_state(&id, max_age, timeout).await.ok_or(unknown.clone())?;
+    let answer = app.handle.get_sensor_state(&id, max_age, timeout).await.map_err(|error| match error {
+        StateError::NotFound => unknown.clone(),
+        StateError::Unknown { .. } => ApiError::Unknown { message: error.to_string() },
+    })?;
     // The facts are read last: they are as new as they can be, and a sensor that left meanwhile is gone.
     let world = app.handle.world();
     let held = world.view.get(Kind::Sensor, id.as_str());
