@@ -6,10 +6,11 @@ mod sensors;
 mod serve;
 mod simulate;
 mod token;
+mod users;
 
 use std::future::Future;
 
-use crate::args::{ClusterCommand, Command, SensorsCommand};
+use crate::args::{ClusterCommand, Command, SensorsCommand, UsersCommand};
 use crate::failure::Failure;
 
 /// Carries a command out.
@@ -20,6 +21,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Simulate(args) => block_on(simulate::run(args)),
         Command::Sensors(SensorsCommand::List { node, filter, limit }) => sensors::list(&node, &filter, limit),
         Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
+        Command::Users(UsersCommand::List { node, filter, limit }) => users::list(&node, &filter, limit),
+        Command::Users(UsersCommand::Watch { node, topic }) => block_on(users::watch(&node, topic.as_str())),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Token(command) => token::run(command),
     }

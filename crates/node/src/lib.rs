@@ -30,8 +30,9 @@ pub use listing::{Page, Row, SensorFilter};
 pub use node::{EndCause, Node, StartError};
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateSource};
 pub use sensocto_model::{
-    self as model, Attribute, AttributeId, Connector, ConnectorId, FieldError, Generation, Key, Kind, NodeName, Origin,
-    Presence, PresenceRef, Record, RoomId, Sensor, SensorId, UserId, Version,
+    self as model, Attribute, AttributeId, ConnectionId, Connector, ConnectorId, FieldError, Generation, Key, Kind,
+    NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor, SensorId, UserId,
+    Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
 pub use sensocto_registry::{

@@ -109,10 +109,12 @@ async fn the_description_has_every_route_and_a_page() {
     let expected = [
         "/api/v1/cluster/health",
         "/api/v1/connectors",
+        "/api/v1/presence/{topic}/count",
         "/api/v1/rooms",
         "/api/v1/sensors",
         "/api/v1/sensors/{id}",
         "/api/v1/users",
+        "/api/v1/users/{id}",
         "/health/live",
         "/health/ready",
         "/metrics",
