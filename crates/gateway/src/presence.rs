@@ -53,9 +53,9 @@ impl Watch {
         lock(&self.topic).news(told, own)
     }
 
-    /// How many are here.
-    pub(crate) fn count(&self) -> Count {
-        lock(&self.topic).count()
+    /// See [`Topic::counted`].
+    pub(crate) fn counted(&self) -> Count {
+        lock(&self.topic).counted()
     }
 }
 

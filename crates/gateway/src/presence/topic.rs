@@ -21,6 +21,8 @@ const WINDOW_MAX: Duration = Duration::from_millis(200);
 /// What the time grows by with each watcher: one topic makes a node write at most 20,000 messages a second, and with more than 4,000
 /// watchers five a second to each.
 const WINDOW_PER_WATCHER: Duration = Duration::from_micros(50);
+/// The shortest time between two counts that are told to who only wants to know how many are here: everybody else in a large room.
+const COUNT_WINDOW: Duration = Duration::from_millis(500);
 /// How long the leave of a user's last connection is held back: who comes back within it, here or elsewhere, never left. Low: a user
 /// who moves to another node flickers; high: a closed tab is seen for longer, and it must be gone everywhere within 500 ms.
 const LINGER: Duration = Duration::from_millis(250);
@@ -85,7 +87,12 @@ pub(crate) struct Topic {
     diffs: VecDeque<(u64, Json)>,
     diffs_bytes: usize,
     state: Option<Json>,
+    /// How many were here as those know who count, and since when.
+    counted: Count,
+    counted_at: Option<Duration>,
     watchers: BTreeMap<u64, Watcher>,
+    /// How many of them are told who is here.
+    listing: usize,
     next_watcher: u64,
 }
 
@@ -97,19 +104,29 @@ impl Topic {
     pub(crate) fn watch(&mut self, wake: Arc<Notify>, listing: bool) -> u64 {
         let id = self.next_watcher;
         self.next_watcher += 1;
+        if !listing && self.listing == self.watchers.len() {
+            self.counted = self.count();
+        }
+        self.listing += usize::from(listing);
         self.watchers.insert(id, Watcher { wake, listing });
         id
     }
 
     pub(crate) fn unwatch(&mut self, id: u64) {
-        self.watchers.remove(&id);
-        if self.watchers.is_empty() {
+        let watcher = self.watchers.remove(&id);
+        self.listing -= usize::from(watcher.is_some_and(|watcher| watcher.listing));
+        if self.listing == 0 {
             self.nobody_was_told();
         }
     }
 
+    /// Wakes everybody who is told who is here.
     pub(crate) fn wake(&self) {
-        for watcher in self.watchers.values() {
+        self.wake_those(|watcher| watcher.listing);
+    }
+
+    fn wake_those(&self, which: impl Fn(&Watcher) -> bool) {
+        for watcher in self.watchers.values().filter(|watcher| which(watcher)) {
             watcher.wake.notify_one();
         }
     }
@@ -126,7 +143,7 @@ impl Topic {
         if let Some(shown) = &shown {
             self.insert_meta(key, shown);
         }
-        if self.watchers.is_empty() {
+        if self.listing == 0 {
             return self.nobody_was_told();
         }
         let before = self.before.entry(Arc::clone(key)).or_insert(Before { shown: old, since: now });
@@ -163,6 +180,16 @@ impl Topic {
 
     /// When a flush has something to tell; `None` while there is nothing.
     pub(crate) fn due_at(&self) -> Option<Duration> {
+        let difference = self.difference_due_at();
+        difference.into_iter().chain(self.count_due_at()).min()
+    }
+
+    fn count_due_at(&self) -> Option<Duration> {
+        let told = self.listing < self.watchers.len() && self.counted != self.count();
+        told.then(|| self.counted_at.map_or(Duration::ZERO, |counted_at| counted_at + COUNT_WINDOW))
+    }
+
+    fn difference_due_at(&self) -> Option<Duration> {
         let prompt = self.flushed_at.map_or(Duration::ZERO, |flushed_at| flushed_at + self.window());
         let due = self
             .before
@@ -172,7 +199,7 @@ impl Topic {
     }
 
     fn window(&self) -> Duration {
-        let watchers = u32::try_from(self.watchers.len()).unwrap_or(u32::MAX);
+        let watchers = u32::try_from(self.listing).unwrap_or(u32::MAX);
         WINDOW_PER_WATCHER.saturating_mul(watchers).clamp(WINDOW_MIN, WINDOW_MAX)
     }
 
@@ -186,9 +213,18 @@ impl Topic {
 
     /// Tells the watchers what is due.
     pub(crate) fn flush(&mut self, now: Duration) {
-        if self.due_at().is_none_or(|due| due > now) {
-            return;
+        if self.count_due_at().is_some_and(|due| due <= now) {
+            self.counted = self.count();
+            self.counted_at = Some(now);
+            self.wake_those(|watcher| !watcher.listing);
         }
+        if self.difference_due_at().is_some_and(|due| due <= now) {
+            self.flush_difference(now);
+            self.wake_those(|watcher| watcher.listing);
+        }
+    }
+
+    fn flush_difference(&mut self, now: Duration) {
         let told = |key: &Arc<str>, before: &Before| !self.lingers(key, before) || before.since + LINGER <= now;
         let keys: Vec<Arc<str>> =
             self.before.iter().filter(|(key, before)| told(key, before)).map(|(key, _)| Arc::clone(key)).collect();
@@ -200,18 +236,12 @@ impl Topic {
         self.flushed_at = Some(now);
         self.state = None;
         self.position += 1;
-        if self.watchers.values().any(|watcher| watcher.listing) {
-            let json = diff.to_json();
-            self.diffs_bytes += json.as_str().len();
-            self.diffs.push_back((self.position, json));
-            while self.diffs.len() > DIFFS_MAX || (self.diffs_bytes > DIFFS_BYTES_MAX && self.diffs.len() > 1) {
-                self.diffs_bytes -= self.diffs.pop_front().map_or(0, |(_, json)| json.as_str().len());
-            }
-        } else {
-            self.diffs.clear();
-            self.diffs_bytes = 0;
+        let json = diff.to_json();
+        self.diffs_bytes += json.as_str().len();
+        self.diffs.push_back((self.position, json));
+        while self.diffs.len() > DIFFS_MAX || (self.diffs_bytes > DIFFS_BYTES_MAX && self.diffs.len() > 1) {
+            self.diffs_bytes -= self.diffs.pop_front().map_or(0, |(_, json)| json.as_str().len());
         }
-        self.wake();
     }
 
     /// What a watcher that was told up to a position hears next; `None` while there is nothing. Whoever has not been told anything hears
@@ -247,6 +277,11 @@ impl Topic {
             shown.sort_by_key(|(key, shown)| (shown.online_at_ms, Arc::clone(key)));
         }
         presence::state(shown.into_iter().map(|(_, shown)| (shown.user.as_str(), &shown.meta)))
+    }
+
+    /// How many are here as those know who count.
+    pub(crate) fn counted(&self) -> Count {
+        self.counted
     }
 
     /// How many are here.

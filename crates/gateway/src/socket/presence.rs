@@ -145,7 +145,7 @@ impl PresenceChannel {
         match self.watching {
             Watching::Nothing => None,
             Watching::Count => {
-                let count = self.watch.as_ref()?.count();
+                let count = self.watch.as_ref()?.counted();
                 let news = self.told_count != Some(count);
                 self.told_count = Some(count);
                 news.then(|| ("count", Json::of(&count)))

@@ -240,3 +240,21 @@ async fn nothing_is_kept_for_watchers_who_are_gone() {
     scene.gone("1", 2);
     assert!(scene.topic.is_idle());
 }
+
+#[tokio::test]
+async fn who_counts_is_told_at_most_twice_a_second_and_only_what_changed() {
+    let mut scene = Scene::new().await;
+    scene.topic.unwatch(0);
+    scene.set("1", "ada", "r1", 0);
+    scene.topic.watch(Arc::clone(&scene.wake), false);
+    assert_eq!((scene.topic.counted().users, scene.topic.due_at()), (1, None));
+    scene.set("2", "ben", "s1", 1_000);
+    scene.topic.flush(ms(1_000));
+    assert_eq!(scene.topic.counted().users, 2);
+    scene.set("3", "cy", "t1", 1_100);
+    scene.topic.flush(ms(1_499));
+    assert_eq!((scene.topic.counted().users, scene.topic.due_at()), (2, Some(ms(1_500))));
+    scene.gone("3", 1_499);
+    assert_eq!(scene.topic.due_at(), None);
+    assert!(scene.topic.before.is_empty() && scene.topic.diffs.is_empty(), "differences are made for who wants them");
+}
