@@ -3,6 +3,7 @@
 //! Whatever changes is sorted into its topic once, serialized once, and told to that topic's watchers alone; a socket that watches
 //! another topic is not even woken. `all` merges every topic: there, the presences of one connection are one.
 
+mod allowance;
 mod last_seen;
 mod topic;
 
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use allowance::{Allowance, Turn};
 pub(crate) use last_seen::LastSeen;
 pub(crate) use topic::{Count, News, Shown, Topic};
 
@@ -35,6 +37,7 @@ pub(crate) struct Hub {
     topics: RwLock<BTreeMap<PresenceTopic, Arc<Mutex<Topic>>>>,
     last_seen: Mutex<LastSeen>,
     unreachable: Mutex<Arc<[String]>>,
+    pub(crate) states: Arc<Allowance>,
     reached: watch::Sender<u64>,
 }
 
@@ -77,6 +80,7 @@ impl Hub {
             topics: RwLock::default(),
             last_seen: Mutex::default(),
             unreachable: Mutex::new(Arc::from([])),
+            states: Arc::default(),
             reached: watch::Sender::new(0),
         }
     }
@@ -362,3 +366,6 @@ fn shown(held: &Held) -> Option<Arc<Shown>> {
     let (user, online_at_ms) = (presence.user_id.clone(), presence.online_at_ms);
     Some(Arc::new(Shown { user, online_at_ms, held: held.clone(), meta }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -294,6 +294,12 @@ impl Topic {
         self.users.get(user).map(|metas| metas.iter().map(|(_, shown)| Arc::clone(shown)).collect())
     }
 
+    /// Whether a presence is here.
+    #[cfg(test)]
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.metas.contains_key(key)
+    }
+
     /// The user of whom this connection is all that is here.
     pub(crate) fn sole_connection_of(&self, key: &str) -> Option<UserId> {
         let user = &self.metas.get(key)?.user;

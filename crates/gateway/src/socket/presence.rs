@@ -22,7 +22,7 @@ use super::sensor::Answer;
 use super::{connector, params};
 use crate::App;
 use crate::auth::User;
-use crate::presence::{ALL, Count, News, Topic, Watch, connection_key};
+use crate::presence::{ALL, Count, News, Topic, Turn, Watch, connection_key};
 use updates::Updates;
 pub(super) use updates::{Budget, Written};
 
@@ -54,6 +54,9 @@ pub(super) struct PresenceChannel {
     told: Option<u64>,
     told_count: Option<Count>,
     told_unreachable: Arc<[String]>,
+    wake: Arc<Notify>,
+    /// Of the state that is on the way, until the writer has it.
+    turn: Option<Turn>,
 }
 
 /// The presence of the socket's own user.
@@ -101,7 +104,18 @@ impl PresenceChannel {
             }
         };
         let told_unreachable = Arc::from([]);
-        Ok(PresenceChannel { own, topic, watching, watch, told: None, told_count: None, told_unreachable })
+        let wake = Arc::clone(by.wake);
+        Ok(PresenceChannel {
+            own,
+            topic,
+            watching,
+            watch,
+            told: None,
+            told_count: None,
+            told_unreachable,
+            wake,
+            turn: None,
+        })
     }
 
     /// The entry of the own user.
@@ -154,10 +168,16 @@ impl PresenceChannel {
         }
     }
 
+    /// What is held until the last message has been written.
+    pub(super) fn take_turn(&mut self) -> Option<Turn> {
+        self.turn.take()
+    }
+
     fn tell_list(&mut self, app: &App) -> Option<Told> {
         let had_state = self.told.is_some();
         match self.watch.as_ref()?.news(self.told, self.own.as_ref().map(|own| &own.key)) {
             Some(News::State(state, position)) => {
+                self.turn = Some(app.presence.states.turn(state.as_str().len(), &self.wake)?);
                 if had_state {
                     app.metrics.resync();
                 }

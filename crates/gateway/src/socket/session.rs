@@ -19,6 +19,7 @@ use super::{CloseCode, backpressure, connector, params};
 use crate::App;
 use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
+use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
@@ -297,6 +298,16 @@ impl Session {
             Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => false,
         };
         self.members.presences().iter().any(waits).then(|| self.presence_budget.next_at())
+    }
+
+    /// What is held until the messages made so far have been written.
+    pub(super) fn take_turns(&mut self) -> Vec<Turn> {
+        let presences: Vec<ChannelId> = self.members.presences().to_vec();
+        let turn = |channel| match self.members.get_mut(channel) {
+            Some(Member::Presence(presence)) => presence.take_turn(),
+            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => None,
+        };
+        presences.into_iter().filter_map(turn).collect()
     }
 
     fn write_due_updates(&mut self) {
