@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::Json;
@@ -25,10 +25,17 @@ const PHX_REF: &str = "phx_ref";
 const PHX_REF_PREV: &str = "phx_ref_prev";
 
 /// One device of a user: a unique reference and whatever else there is to say. Cheap to clone.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Meta {
     phx_ref: Arc<str>,
-    fields: Arc<Map<String, Value>>,
+    // As it is written, once for all states and diffs that it will be in.
+    line: Arc<RawValue>,
+}
+
+impl PartialEq for Meta {
+    fn eq(&self, other: &Self) -> bool {
+        self.line.get() == other.line.get()
+    }
 }
 
 impl Meta {
@@ -44,7 +51,9 @@ impl Meta {
             Ok(Value::Object(mut fields)) => {
                 fields.remove(PHX_REF);
                 fields.remove(PHX_REF_PREV);
-                Ok(Self { phx_ref: Arc::from(phx_ref), fields: Arc::new(fields) })
+                let line = Line { phx_ref, phx_ref_prev: None, fields: &fields };
+                let line = to_raw_value(&line).map_err(|_| NotAnObject)?;
+                Ok(Self { phx_ref: Arc::from(phx_ref), line: Arc::from(line) })
             }
             Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
                 Err(NotAnObject)
@@ -76,9 +85,9 @@ impl std::error::Error for NotAnObject {}
 /// `presences` are (key, meta) in the order in which they joined; the metas of one key keep that order, older first.
 #[must_use]
 pub fn state<'a>(presences: impl IntoIterator<Item = (&'a str, &'a Meta)>) -> Json {
-    let mut keys: BTreeMap<&str, Metas<Line<'_>>> = BTreeMap::new();
+    let mut keys: BTreeMap<&str, Metas<&RawValue>> = BTreeMap::new();
     for (key, meta) in presences {
-        keys.entry(key).or_default().metas.push(Line { meta, previous: None });
+        keys.entry(key).or_default().metas.push(&meta.line);
     }
     Json::of(&keys)
 }
@@ -144,12 +153,12 @@ impl Diff {
     pub fn to_json(&self) -> Json {
         #[derive(Serialize)]
         struct Payload<'a> {
-            joins: BTreeMap<&'a str, Metas<Line<'a>>>,
-            leaves: BTreeMap<&'a str, Metas<Line<'a>>>,
+            joins: BTreeMap<&'a str, Metas<&'a Joined>>,
+            leaves: BTreeMap<&'a str, Metas<&'a RawValue>>,
         }
         Json::of(&Payload {
-            joins: lines(&self.joins, |joined| Line { meta: &joined.meta, previous: joined.previous.as_deref() }),
-            leaves: lines(&self.leaves, |meta| Line { meta, previous: None }),
+            joins: lines(&self.joins, |joined| joined),
+            leaves: lines(&self.leaves, |meta| &*meta.line),
         })
     }
 
@@ -179,10 +188,7 @@ fn take<T>(lines: &mut BTreeMap<Arc<str>, Vec<T>>, key: &str, wanted: impl Fn(&T
     Some(taken)
 }
 
-fn lines<'a, T>(
-    changes: &'a BTreeMap<Arc<str>, Vec<T>>,
-    line: impl Fn(&'a T) -> Line<'a>,
-) -> BTreeMap<&'a str, Metas<Line<'a>>> {
+fn lines<'a, T, L>(changes: &'a BTreeMap<Arc<str>, Vec<T>>, line: impl Fn(&'a T) -> L) -> BTreeMap<&'a str, Metas<L>> {
     changes.iter().map(|(key, of_key)| (&**key, Metas { metas: of_key.iter().map(&line).collect() })).collect()
 }
 
@@ -198,22 +204,22 @@ impl<T> Default for Metas<T> {
 }
 
 /// A meta as it is written: the protocol's keys first, then the fields.
-struct Line<'a> {
-    meta: &'a Meta,
-    previous: Option<&'a str>,
+#[derive(Serialize)]
+struct Line<'a, F> {
+    phx_ref: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phx_ref_prev: Option<&'a str>,
+    #[serde(flatten)]
+    fields: F,
 }
 
-impl Serialize for Line<'_> {
+impl Serialize for Joined {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(PHX_REF, &*self.meta.phx_ref)?;
-        if let Some(previous) = self.previous {
-            map.serialize_entry(PHX_REF_PREV, previous)?;
-        }
-        for (key, value) in self.meta.fields.iter() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+        let Some(previous) = self.previous.as_deref() else { return self.meta.line.serialize(serializer) };
+        // The line is an object by construction.
+        let mut fields: Map<String, Value> = serde_json::from_str(self.meta.line.get()).unwrap_or_default();
+        fields.remove(PHX_REF);
+        Line { phx_ref: &self.meta.phx_ref, phx_ref_prev: Some(previous), fields: &fields }.serialize(serializer)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sensocto_model::{NodeName, UserId};
+use sensocto_model::{NodeName, PresenceTopic, UserId};
 
 use crate::duration_text::DurationText;
 use crate::settings::LogFormat;
@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// List the sensors of the whole cluster, or watch them come and go
     #[command(subcommand)]
     Sensors(SensorsCommand),
+    /// List the people of the whole cluster, or watch them come and go
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Ask a node how it sees the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -182,6 +185,56 @@ pub(crate) enum SensorsCommand {
         #[command(flatten)]
         filter: FilterArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// List the people who are here, on any node
+    List {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        filter: UsersFilterArgs,
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        limit: Option<u64>,
+    },
+    /// Show people as they come, change and go, until Ctrl-C
+    Watch {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Only those in this topic, as room:lab
+        #[arg(long, value_name = "TOPIC", default_value = "all")]
+        topic: PresenceTopic,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsersFilterArgs {
+    /// Only those in this topic, as room:lab
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<PresenceTopic>,
+    /// Only those in this room
+    #[arg(long, value_name = "ID")]
+    pub(crate) room: Option<String>,
+    /// Only those on this node
+    #[arg(long = "node", value_name = "NAME")]
+    pub(crate) on_node: Option<String>,
+    /// Also those who left while the asked node ran, and when
+    #[arg(long, conflicts_with_all = ["topic", "room", "on_node"])]
+    pub(crate) offline: bool,
+}
+
+impl UsersFilterArgs {
+    /// The filters that were given, under the names that the API uses.
+    pub(crate) fn given(&self) -> Vec<(&'static str, &str)> {
+        let topic = self.topic.as_ref().map(PresenceTopic::as_str);
+        [("topic", topic), ("room", self.room.as_deref()), ("node", self.on_node.as_deref())]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .chain(self.offline.then_some(("offline", "true")))
+            .collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,11 +6,12 @@ mod sensors;
 mod serve;
 mod simulate;
 mod token;
+mod users;
 mod why;
 
 use std::future::Future;
 
-use crate::args::{ClusterCommand, Command, SensorsCommand};
+use crate::args::{ClusterCommand, Command, SensorsCommand, UsersCommand};
 use crate::failure::Failure;
 
 /// Carries a command out.
@@ -23,6 +24,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             sensors::list(&node, &filter, &order, limit)
         }
         Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
+        Command::Users(UsersCommand::List { node, filter, limit }) => users::list(&node, &filter, limit),
+        Command::Users(UsersCommand::Watch { node, topic }) => block_on(users::watch(&node, topic.as_str())),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),
         Command::Why { kind, id, node } => why::run(&kind, &id, &node),

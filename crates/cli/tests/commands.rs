@@ -110,3 +110,32 @@ fn the_status_shows_every_node_and_a_peer_that_is_not_there_yet() {
     let health = json(&["cluster", "status", "--url", &url, "--json"]);
     assert_eq!((&health["node"], &health["identical"]["nodes"]), (&"b".into(), &2.into()));
 }
+
+#[test]
+fn users_are_listed_and_watched_as_they_come_and_go() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = directory.path().join("signing.key");
+    let key = key.to_str().expect("a plain path");
+    assert_eq!(run(&["token", "key", "create", key]).code, Some(0));
+    let cluster = Cluster::start_with(2, &["--signing-key-file", key]);
+    cluster.wait_until_identical();
+    let (first, second) = (cluster.url(0), cluster.url(1));
+    let mut watching = Running::start(&["users", "watch", "--url", &second]);
+    let mut lines = BufReader::new(watching.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("= 0 users"));
+    let people =
+        Running::start(&["simulate", "--url", &first, "--sensors", "1", "--users", "2", "--signing-key-file", key]);
+    let told = lines.find(|line| line == "= 2 users");
+    assert!(told.is_some(), "two users are seen on the other node");
+    let list = json(&["users", "list", "--url", &second, "--node", "a", "--json"]);
+    assert_eq!((&list["total"], list["users"].as_array().map(Vec::len)), (&Value::from(2), Some(2)), "{list}");
+    assert_eq!(list["users"][0]["online"], true);
+    let table = run(&["users", "list", "--url", &second, "--topic", "all"]).stdout;
+    assert!(table.contains("online") && table.contains("2 of 2 users"), "{table}");
+    people.interrupt();
+    assert!(lines.any(|line| line == "= 0 users"), "they are gone");
+    let gone = run(&["users", "list", "--url", &second, "--offline"]).stdout;
+    assert!(gone.contains("left at") && gone.contains("2 of 2 users"), "{gone}");
+    assert_eq!(watching.interrupt(), Some(0));
+    assert_eq!(run(&["users", "list", "--offline", "--room", "lab"]).code, Some(2));
+}

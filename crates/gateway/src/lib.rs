@@ -14,6 +14,7 @@ mod listener;
 mod lobby;
 mod metrics;
 mod origins;
+mod presence;
 mod socket;
 #[cfg(test)]
 mod testing;
@@ -96,6 +97,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     /// Which web pages may open sockets.
     pub(crate) origins: Origins,
+    /// Who is here, by topic.
+    pub(crate) presence: Arc<presence::Hub>,
     /// Counters.
     pub(crate) metrics: GatewayMetrics,
     /// Is cancelled when the gateway, or its node, begins to stop.
@@ -114,6 +117,7 @@ impl App {
             auth: Auth::new(config.signing_key, local_only || config.open),
             limits,
             origins: origins.map_err(|text| StartError::Origin { text })?,
+            presence: Arc::new(presence::Hub::new()),
             metrics: GatewayMetrics::new(&handle),
             stopping: handle.stopping().child_token(),
             local_only,
@@ -141,6 +145,7 @@ pub struct Gateway {
     app: Arc<App>,
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    following: JoinHandle<()>,
     connections: TaskTracker,
     cut: CancellationToken,
 }
@@ -170,12 +175,14 @@ impl Gateway {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let app = Arc::new(App::new(config, address, handle, limits)?);
+        let followed = presence::follow(Arc::clone(&app.presence), app.handle.clone(), app.stopping.clone());
+        let following = tokio::spawn(followed);
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let router = http::router(Arc::clone(&app));
         let accepting = listener::Listener::new(Arc::clone(&app), router, connections.clone(), cut.clone());
         let accepting = tokio::spawn(accepting.run(listener));
-        Ok(Gateway { app, address, accepting, connections, cut })
+        Ok(Gateway { app, address, accepting, following, connections, cut })
     }
 
     /// Where it listens.
@@ -190,6 +197,9 @@ impl Gateway {
         self.app.stopping.cancel();
         if let Err(error) = self.accepting.await {
             tracing::warn!(%error, "the listener did not end cleanly");
+        }
+        if let Err(error) = self.following.await {
+            tracing::warn!(%error, "what follows who is here did not end cleanly");
         }
         self.connections.close();
         if tokio::time::timeout(self.app.limits.shutdown, self.connections.wait()).await.is_err() {

@@ -7,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use sensocto_node::Handle;
 
+use crate::presence::Hub;
+
 /// The kinds of topics that a client can join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum TopicKind {
@@ -106,6 +108,11 @@ pub(crate) struct GatewayMetrics {
     frames_out: Counter,
     joins: Family<JoinLabel, Counter>,
     resyncs: Counter,
+    presence_updates_coalesced: Counter,
+    presence_topics: Gauge,
+    users_last_seen: Gauge,
+    tasks: Gauge,
+    resident_bytes: Gauge,
     requests: Family<RequestLabel, Counter>,
     panics: Counter,
     connections_open: Gauge,
@@ -131,6 +138,23 @@ impl GatewayMetrics {
                 "resyncs",
                 "Snapshots sent because a client was too slow for the changes",
                 metrics.resyncs.clone(),
+            );
+            registry.register(
+                "presence_updates_coalesced",
+                "Updates of presences that came faster than one socket may make them",
+                metrics.presence_updates_coalesced.clone(),
+            );
+            registry.register(
+                "presence_topics",
+                "Topics in which somebody is, or that somebody watches",
+                metrics.presence_topics.clone(),
+            );
+            registry.register("users_last_seen", "Users who left and are remembered", metrics.users_last_seen.clone());
+            registry.register("tasks", "Tasks of this process that have not ended", metrics.tasks.clone());
+            registry.register(
+                "resident_bytes",
+                "Memory of this process that is resident; 0 where the system does not say",
+                metrics.resident_bytes.clone(),
             );
             registry.register("http_requests", "Requests by route and class of status", metrics.requests.clone());
             registry.register("http_panics", "Requests that ended in a defect of this program", metrics.panics.clone());
@@ -201,6 +225,20 @@ impl GatewayMetrics {
         self.resyncs.inc();
     }
 
+    /// An update of a presence came too fast, and the latest one stands for it.
+    pub(crate) fn presence_update_coalesced(&self) {
+        self.presence_updates_coalesced.inc();
+    }
+
+    /// Reads what nobody counts.
+    pub(crate) fn refresh(&self, presence: &Hub) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.presence_topics.set(number(presence.topics_len()));
+        self.users_last_seen.set(number(presence.last_seen().len()));
+        self.tasks.set(number(tokio::runtime::Handle::current().metrics().num_alive_tasks()));
+        self.resident_bytes.set(resident_bytes().unwrap_or(0));
+    }
+
     /// A request was answered. `route` is the pattern that matched, never the path that was asked for.
     pub(crate) fn request(&self, route: &str, status: StatusCode) {
         let status = match status.as_u16() / 100 {
@@ -228,6 +266,13 @@ impl GatewayMetrics {
     pub(crate) fn connection_cut(&self, cut: Cut) {
         self.connections_cut.get_or_create(&ReasonLabel { reason: cut.as_str() }).inc();
     }
+}
+
+/// What the system says about the memory of this process.
+fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<i64>().ok().map(|kib| kib * 1024)
 }
 
 /// One connection in the count of open ones.

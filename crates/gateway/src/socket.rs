@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::App;
+use crate::presence::Turn;
 pub(crate) use handshake::upgrade;
 use session::Session;
 
@@ -56,6 +57,12 @@ pub(crate) enum CloseCode {
     TooLarge = 1009,
     /// Nothing was heard for too long.
     Silent = 1002,
+}
+
+/// A message on its way to the client, and what is given back once the client has taken it.
+struct Outgoing {
+    message: Message,
+    turns: Vec<Turn>,
 }
 
 /// What the client's side of the socket brought.
@@ -92,7 +99,9 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                 drained_at = Instant::now();
                 if let Some(frame) = session.channels.poll_transmit() {
                     app.metrics.frame_out();
-                    permit.send(message(frame));
+                    let last = session.channels.pending_frames() == 0;
+                    let turns = if last { session.take_turns() } else { Vec::new() };
+                    permit.send(Outgoing { message: message(frame), turns });
                 }
             }
             incoming = stream.next(), if listening => {
@@ -128,7 +137,7 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
         app.metrics.socket_closed(code as u16);
         let close = Message::Close(Some(CloseFrame { code: code as u16, reason: "".into() }));
         // A writer that does not take it is ended below.
-        let _ = tokio::time::timeout(CLOSE_MAX, writer.send(close)).await;
+        let _ = tokio::time::timeout(CLOSE_MAX, writer.send(Outgoing { message: close, turns: Vec::new() })).await;
     }
     drop(writer);
     if tokio::time::timeout(CLOSE_MAX, &mut writing).await.is_err() {
@@ -155,13 +164,14 @@ fn read(incoming: Option<Result<Message, axum::Error>>) -> Incoming {
 }
 
 /// Writes frames, several at a time where several wait.
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut frames: mpsc::Receiver<Message>) {
-    while let Some(frame) = frames.recv().await {
-        if sink.feed(frame).await.is_err() {
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut frames: mpsc::Receiver<Outgoing>) {
+    while let Some(Outgoing { message, mut turns }) = frames.recv().await {
+        if sink.feed(message).await.is_err() {
             return;
         }
-        while let Ok(frame) = frames.try_recv() {
-            if sink.feed(frame).await.is_err() {
+        while let Ok(more) = frames.try_recv() {
+            turns.extend(more.turns);
+            if sink.feed(more.message).await.is_err() {
                 return;
             }
         }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sensocto_node::{
-    Attributes, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceRef, RegistryConfig, RoomId,
-    Sensor, SensorId, UserId,
+    Attributes, ConnectionId, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceFields, PresenceRef,
+    PresenceTopic, RegistryConfig, RoomId, Sensor, SensorId, UserId,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -193,11 +193,14 @@ pub(crate) fn connector(id: &str) -> Connector {
 pub(crate) fn presence(reference: &str, user: &str, name: &str, room: Option<&str>, online_at_ms: u64) -> Presence {
     Presence {
         presence_ref: PresenceRef::new(reference).expect("an id"),
+        topic: PresenceTopic::new("all").expect("a topic"),
+        connection: ConnectionId::new(reference).expect("an id"),
         user_id: UserId::new(user).expect("an id"),
         user_name: name.to_owned(),
         device: Some("web".to_owned()),
         room_id: room.map(|room| RoomId::new(room).expect("an id")),
         mode: None,
         online_at_ms,
+        fields: PresenceFields::default(),
     }
 }

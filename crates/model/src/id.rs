@@ -118,6 +118,14 @@ id!(
     PresenceRef, "phx_ref", text::check_id
 );
 id!(
+    /// A group of people who see one another: `all`, a room as `room:<id>`, or whatever an application names.
+    PresenceTopic, "topic", text::check_id
+);
+id!(
+    /// One tab or device of one user: a socket, or what a client names so that it is the same one on its next socket.
+    ConnectionId, "connection", text::check_id
+);
+id!(
     /// The name of a node, unique in its cluster and the same after a restart.
     NodeName, "name", check_node_name
 );

@@ -23,9 +23,11 @@ pub use attribute::{Attribute, AttributeId, Attributes};
 pub use connector::{Connector, FEATURES_MAX};
 pub use error::FieldError;
 pub use generation::{Generation, Origin, Version};
-pub use id::{ConnectorId, NODE_NAME_BYTES_MAX, NodeName, PresenceRef, RoomId, SensorId, UserId};
+pub use id::{
+    ConnectionId, ConnectorId, NODE_NAME_BYTES_MAX, NodeName, PresenceRef, PresenceTopic, RoomId, SensorId, UserId,
+};
 pub use interner::Interner;
-pub use presence::Presence;
+pub use presence::{FIELDS_BYTES_MAX, FIELDS_DEPTH_MAX, FIELDS_KEYS_MAX, Presence, PresenceFields};
 pub use record::{DecodeError, Key, Kind, RECORD_BYTES_MAX, Record, SharedId};
 pub use sensor::Sensor;
 pub use stamp::Stamp;

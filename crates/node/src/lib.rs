@@ -34,8 +34,9 @@ pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
 pub use sensocto_model::{
-    self as model, Attribute, AttributeId, Attributes, Connector, ConnectorId, FieldError, Generation, Key, Kind,
-    NodeName, Origin, Presence, PresenceRef, Record, RoomId, Sensor, SensorId, UserId, Version,
+    self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation, Key,
+    Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor, SensorId,
+    UserId, Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
 pub use sensocto_registry::{

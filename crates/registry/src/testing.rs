@@ -7,8 +7,8 @@ mod replay;
 use std::time::Duration;
 
 use sensocto_model::{
-    Attributes, Connector, ConnectorId, Generation, Key, NodeName, Origin, Presence, PresenceRef, Record, Sensor,
-    SensorId, Stamp, UserId, Version,
+    Attributes, ConnectionId, Connector, ConnectorId, Generation, Key, NodeName, Origin, Presence, PresenceFields,
+    PresenceRef, PresenceTopic, Record, Sensor, SensorId, Stamp, UserId, Version,
 };
 use serde_bytes::ByteBuf;
 
@@ -101,12 +101,15 @@ pub(crate) fn connector(id: &str) -> Record {
 pub(crate) fn presence(id: &str) -> Record {
     Record::Presence(Presence {
         presence_ref: PresenceRef::new(id).expect("a presence ref"),
+        topic: PresenceTopic::new("all").expect("a topic"),
+        connection: ConnectionId::new(id).expect("a connection"),
         user_id: UserId::new("u1").expect("a user id"),
         user_name: "Ada".to_owned(),
         device: None,
         room_id: None,
         mode: None,
         online_at_ms: 0,
+        fields: PresenceFields::default(),
     })
 }
 

@@ -267,10 +267,10 @@ export class Tab extends Observed {
   joins = [];
   leaves = [];
 
-  constructor(socket, params) {
+  constructor(socket, params, topic = "presence:all") {
     super();
     this.socket = socket;
-    this.channel = socket.channel("presence:all", params);
+    this.channel = socket.channel(topic, params);
     this.presence = new Presence(this.channel);
     this.presence.onJoin((key, _, joined) => this.joins.push({ key, metas: joined.metas }));
     this.presence.onLeave((key, left, gone) => {
@@ -279,8 +279,8 @@ export class Tab extends Observed {
     this.presence.onSync(() => this.changed());
   }
 
-  static async open(node, token, params = {}) {
-    const tab = new Tab(connect(node, token === null ? {} : { token }), params);
+  static async open(node, token, params = {}, topic = "presence:all") {
+    const tab = new Tab(connect(node, token === null ? {} : { token }), params, topic);
     await join(tab.channel);
     return tab;
   }

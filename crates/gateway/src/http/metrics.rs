@@ -35,6 +35,7 @@ pub(super) async fn metrics(
     if !from_here && !app.open && super::user(&app, &headers) == User::Anonymous {
         return ApiError::Unauthorized.into_response();
     }
+    app.metrics.refresh(&app.presence);
     match app.handle.metrics().encode(&app.handle) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => ApiError::Internal.into_response(),

@@ -29,6 +29,8 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sensors::get))
         .routes(routes!(connectors::list))
         .routes(routes!(users::list))
+        .routes(routes!(users::get))
+        .routes(routes!(users::count))
         .routes(routes!(rooms::list))
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::forget))

@@ -27,11 +27,12 @@ impl Member {
         match self {
             Member::Connector(entry) => Some(entry),
             Member::Sensor(sensor) => Some(&sensor.entry),
-            Member::Discovery(_) | Member::Presence(_) | Member::Test => None,
+            Member::Presence(presence) => presence.entry(),
+            Member::Discovery(_) | Member::Test => None,
         }
     }
 
-    /// Whether it is told of the world.
+    /// Whether it is told what changes.
     pub(super) fn watches(&self) -> bool {
         matches!(self, Member::Discovery(_) | Member::Presence(_))
     }
@@ -42,6 +43,7 @@ impl Member {
 pub(super) struct Members {
     members: BTreeMap<ChannelId, (Member, DropGuard)>,
     watching: Vec<ChannelId>,
+    presences: Vec<ChannelId>,
 }
 
 impl Members {
@@ -49,6 +51,9 @@ impl Members {
     pub(super) fn insert(&mut self, channel: ChannelId, member: Member) -> CancellationToken {
         if member.watches() {
             self.watching.push(channel);
+        }
+        if matches!(member, Member::Presence(_)) {
+            self.presences.push(channel);
         }
         let gone = CancellationToken::new();
         self.members.insert(channel, (member, gone.clone().drop_guard()));
@@ -58,6 +63,7 @@ impl Members {
     pub(super) fn remove(&mut self, channel: ChannelId) {
         self.members.remove(&channel);
         self.watching.retain(|watching| *watching != channel);
+        self.presences.retain(|presence| *presence != channel);
     }
 
     pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
@@ -68,7 +74,17 @@ impl Members {
         self.members.get_mut(&channel).map(|(member, _)| member)
     }
 
-    /// The channels that are told of the world.
+    /// The channels of presences.
+    pub(super) fn presences(&self) -> &[ChannelId] {
+        &self.presences
+    }
+
+    /// Whether some channel follows the world by itself.
+    pub(super) fn follows_the_world(&self) -> bool {
+        self.watching.len() > self.presences.len()
+    }
+
+    /// The channels that are told what changes.
     pub(super) fn watching(&self) -> &[ChannelId] {
         &self.watching
     }
@@ -78,8 +94,7 @@ impl Members {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.take(batch),
-                Some((Member::Presence(presence), _)) => presence.take(batch),
-                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
             }
         }
     }
@@ -89,8 +104,7 @@ impl Members {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.start_over(),
-                Some((Member::Presence(presence), _)) => presence.start_over(),
-                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
             }
         }
     }

@@ -8,16 +8,18 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, ReplyTo, Request, Status, Vsn};
-use sensocto_node::{Next, Subscription};
+use sensocto_node::{ConnectionId, Next, Subscription};
+use tokio::sync::Notify;
 
 use super::discovery::{self, DiscoveryChannel, Told};
 use super::members::{Member, Members};
-use super::presence::PresenceChannel;
+use super::presence::{self, Budget, JoinedBy, PresenceChannel};
 use super::sensor::{self, Answer, SensorChannel};
 use super::{CloseCode, backpressure, connector, params};
 use crate::App;
 use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
+use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
@@ -43,6 +45,13 @@ pub(crate) struct Session {
     subscription: Option<Subscription>,
     states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Json)>>,
     superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
+    /// This socket among all others; made when the first presence needs it.
+    name: Option<ConnectionId>,
+    /// Some topic of presences that is watched may have news.
+    presence_news: Arc<Notify>,
+    presence_budget: Budget,
+    /// Updates of presences that waited and are being written.
+    presence_writes: FuturesUnordered<BoxFuture<'static, ChannelId>>,
 }
 
 impl Session {
@@ -56,6 +65,10 @@ impl Session {
             subscription: None,
             states: FuturesUnordered::new(),
             superseded: FuturesUnordered::new(),
+            name: None,
+            presence_news: Arc::default(),
+            presence_budget: Budget::full(),
+            presence_writes: FuturesUnordered::new(),
         }
     }
 
@@ -83,7 +96,7 @@ impl Session {
                 Request::Leave { channel } => self.members.remove(channel),
             }
         }
-        if self.members.watching().is_empty() {
+        if !self.members.follows_the_world() {
             self.subscription = None;
         }
         Ok(())
@@ -103,8 +116,8 @@ impl Session {
             TopicKind::Discovery => self.join_discovery(join),
             TopicKind::Presence if !self.app.may_read(&self.user) => Err(Json::reason(params::UNAUTHORIZED)),
             TopicKind::Presence => {
-                let presence = PresenceChannel::join(&self.app, &self.user, join).await;
-                presence.map(|presence| Member::Presence(Box::new(presence)))
+                let topic = topic.strip_prefix(presence::PREFIX).unwrap_or_default();
+                self.join_presence(topic, join).await.map(|presence| Member::Presence(Box::new(presence)))
             }
             TopicKind::Unknown if topic.starts_with(TEST) => Ok(Member::Test),
             TopicKind::Unknown if topic.starts_with(OTHER) => Err(Json::reason(params::JOIN_CRASHED)),
@@ -134,6 +147,18 @@ impl Session {
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
     }
 
+    async fn join_presence(&mut self, topic: &str, join: &Payload) -> Result<PresenceChannel, Json> {
+        if self.members.presences().len() >= presence::TOPICS_MAX {
+            return Err(Json::reason("too_many_presences"));
+        }
+        let socket = match &mut self.name {
+            Some(name) => name,
+            none => none.insert(presence::socket_name(&self.app.handle).map_err(params::invalid_field)?),
+        };
+        let by = JoinedBy { user: &self.user, socket, wake: &self.presence_news };
+        PresenceChannel::join(&self.app, by, topic, join).await
+    }
+
     fn accept(&mut self, channel: ChannelId, member: Member) {
         let response = match member {
             Member::Discovery(_) => self.about_this_node(),
@@ -144,7 +169,7 @@ impl Session {
             let wall_ms = self.app.handle.clock().now().wall_ms;
             self.channels.push(channel, backpressure::EVENT, backpressure::config(self.explicit_vsn, wall_ms));
         }
-        if member.watches() && self.subscription.is_none() {
+        if matches!(member, Member::Discovery(_)) && self.subscription.is_none() {
             self.subscription = Some(self.app.handle.subscribe());
         }
         let superseded = member.entry().map(|entry| entry.superseded().clone());
@@ -180,7 +205,10 @@ impl Session {
                 _ => Answer::Silence,
             },
             Some(Member::Discovery(_)) if event == "get_states" => return self.get_states(payload, reply_to),
-            Some(Member::Discovery(_) | Member::Presence(_) | Member::Test) | None => Answer::Silence,
+            Some(Member::Presence(presence)) => {
+                presence.handle(&self.app, event, payload, &mut self.presence_budget).await
+            }
+            Some(Member::Discovery(_) | Member::Test) | None => Answer::Silence,
         };
         match answer {
             Answer::Silence => {}
@@ -207,8 +235,11 @@ impl Session {
     /// Waits until there may be something to tell the client; what is due does not wake one that is not `ready` for it. Dropping the
     /// future loses nothing.
     pub(super) async fn something_happened(&mut self, ready: bool) {
-        let due = self.due_at().filter(|_| ready);
-        let Session { app, channels, members, subscription, states, superseded, .. } = self;
+        self.write_due_updates();
+        let due = self.due_at().filter(|_| ready).into_iter().chain(self.update_due_at()).min();
+        let Session {
+            app, channels, members, subscription, states, superseded, presence_news, presence_writes, ..
+        } = self;
         tokio::select! {
             next = next_of(app, subscription) => match next {
                 Next::Batch(batch) => members.take(&batch),
@@ -219,6 +250,12 @@ impl Session {
                 Next::Closed => *subscription = None,
             },
             Some((reply_to, response)) = states.next() => channels.reply(reply_to, Status::Ok, response),
+            () = presence_news.notified() => {}
+            Some(channel) = presence_writes.next() => {
+                if let Some(Member::Presence(presence)) = members.get_mut(channel) {
+                    presence.written();
+                }
+            }
             Some(taken_over) = superseded.next() => {
                 if let Some(channel) = taken_over {
                     channels.close(channel, ChannelEnd::Normal);
@@ -254,17 +291,47 @@ impl Session {
         due.min()
     }
 
+    /// When an update of a presence that waits may be written, on the node's clock.
+    fn update_due_at(&self) -> Option<Duration> {
+        let waits = |channel: &ChannelId| match self.members.get(*channel) {
+            Some(Member::Presence(presence)) => presence.has_update(),
+            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => false,
+        };
+        self.members.presences().iter().any(waits).then(|| self.presence_budget.next_at())
+    }
+
+    /// What is held until the messages made so far have been written.
+    pub(super) fn take_turns(&mut self) -> Vec<Turn> {
+        let presences: Vec<ChannelId> = self.members.presences().to_vec();
+        let turn = |channel| match self.members.get_mut(channel) {
+            Some(Member::Presence(presence)) => presence.take_turn(),
+            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => None,
+        };
+        presences.into_iter().filter_map(turn).collect()
+    }
+
+    fn write_due_updates(&mut self) {
+        let presences: Vec<ChannelId> = self.members.presences().to_vec();
+        for channel in presences {
+            let Some(Member::Presence(presence)) = self.members.get_mut(channel) else { continue };
+            if let Some(write) = presence.due_update(&self.app, &mut self.presence_budget) {
+                self.presence_writes.push(write.map(move |()| channel).boxed());
+            }
+        }
+    }
+
     /// Makes messages for a client that has room for them.
     pub(super) fn tell(&mut self) {
-        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
-            return;
-        };
+        let world = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world()));
         let watching: Vec<ChannelId> = self.members.watching().to_vec();
         for channel in watching {
             for _ in 0..TOLD_AT_ONCE {
                 let told: ControlFlow<(), Option<Told>> = match self.members.get_mut(channel) {
-                    Some(Member::Discovery(discovery)) => discovery.tell(&self.app.handle, &world),
-                    Some(Member::Presence(presence)) => match presence.tell(&world) {
+                    Some(Member::Discovery(discovery)) => match &world {
+                        Some(world) => discovery.tell(&self.app.handle, world),
+                        None => ControlFlow::Break(()),
+                    },
+                    Some(Member::Presence(presence)) => match presence.tell(&self.app) {
                         Some(told) => ControlFlow::Continue(Some(told)),
                         None => ControlFlow::Break(()),
                     },
@@ -301,7 +368,7 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Connector
     } else if topic == "discovery:sensors" {
         TopicKind::Discovery
-    } else if topic == "presence:all" {
+    } else if topic.starts_with(presence::PREFIX) {
         TopicKind::Presence
     } else {
         TopicKind::Unknown

@@ -37,7 +37,7 @@ impl Member {
 #[derive(Debug)]
 pub struct MemoryEngine {
     hub: Hub,
-    me: NodeName,
+    me: Origin,
     dropped: Arc<AtomicU64>,
 }
 
@@ -55,12 +55,16 @@ impl Hub {
         }
         members.insert(me.node.clone(), member);
         drop(members);
-        (MemoryEngine { hub: self.clone(), me: me.node, dropped }, receiver)
+        (MemoryEngine { hub: self.clone(), me, dropped }, receiver)
     }
 
-    fn disconnect(&self, node: &NodeName) {
+    /// A node that was started anew meanwhile stays connected.
+    fn disconnect(&self, me: &Origin) {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gone) = members.remove(node) {
+        if members.get(&me.node).is_none_or(|member| member.origin != *me) {
+            return;
+        }
+        if let Some(gone) = members.remove(&me.node) {
             for other in members.values() {
                 other.send(Inbound::Down(gone.origin.clone()));
             }
@@ -88,7 +92,7 @@ impl Replier for MemoryReplier {
 
 impl Engine for MemoryEngine {
     fn publish(&self, frame: Vec<u8>) {
-        for other in self.hub.others(&self.me) {
+        for other in self.hub.others(&self.me.node) {
             other.send(Inbound::Frame(frame.clone()));
         }
     }
@@ -96,7 +100,7 @@ impl Engine for MemoryEngine {
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply> {
         let (sender, receiver) = mpsc::channel(REPLIES_MAX);
         let (inner, mut replies) = mpsc::channel(REPLIES_MAX);
-        let target = self.hub.others(&self.me).into_iter().find(|member| member.origin.node == *to);
+        let target = self.hub.others(&self.me.node).into_iter().find(|member| member.origin.node == *to);
         if let Some(target) = target {
             target.send(Inbound::Question(Question { purpose, payload, replier: Box::new(MemoryReplier(inner)) }));
         }

@@ -213,13 +213,86 @@ async fn the_connections_of_a_user_are_gathered_under_the_newest_name() {
     assert_eq!(users["users"][0]["user_name"], "Ada L.");
     let connections = users["users"][0]["connections"].as_array().expect("a list");
     assert_eq!(connections.len(), 3);
-    let first = json!({"device": "web", "room_id": "lab", "mode": null, "online_at": 2_000, "node": "a"});
-    assert_eq!(connections[0], first);
+    let second = json!({"device": "web", "room_id": "lab", "mode": null, "online_at": 2_000, "node": "a", "freshness": "fresh",
+        "fields": null});
+    assert_eq!(connections[1], second, "older ones first");
 
     let page = running.get("/api/v1/users?limit=1").await.json();
     assert_eq!((ids(&page, "users", "user_id"), &page["next"]), (vec!["u1".to_owned()], &json!("u1")));
     let page = running.get("/api/v1/users?limit=1&after=u1").await.json();
     assert_eq!((ids(&page, "users", "user_id"), &page["next"]), (vec!["u2".to_owned()], &Value::Null));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn users_are_listed_by_topic_room_and_node_and_counted_without_being_listed() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = Vec::new();
+    for (reference, user, room, topic) in [
+        ("p1", "u1", None, "all"),
+        ("p2", "u1", Some("lab"), "room:lab"),
+        ("p3", "u2", Some("lab"), "room:lab"),
+        ("p4", "u3", None, "a topic of an application"),
+    ] {
+        let mut presence = presence(reference, user, "Name", room, 1_000);
+        presence.topic = sensocto_node::PresenceTopic::new(topic).expect("a topic");
+        if reference == "p2" {
+            presence.connection = sensocto_node::ConnectionId::new("p1").expect("an id");
+        }
+        held.push(handle.register_presence(presence).await.expect("registered"));
+    }
+    let table = [
+        ("", vec!["u1", "u2", "u3"]),
+        ("topic=all", vec!["u1", "u2", "u3"]),
+        ("topic=room:lab", vec!["u1", "u2"]),
+        ("topic=room%3Alab&limit=1&after=u1", vec!["u2"]),
+        ("topic=nobody", vec![]),
+        ("room=lab", vec!["u2"]),
+        ("topic=room:lab&room=lab", vec!["u1", "u2"]),
+        ("node=a", vec!["u1", "u2", "u3"]),
+        ("node=b", vec![]),
+    ];
+    for (query, expected) in table {
+        let users = running.get(&format!("/api/v1/users?{query}")).await.json();
+        assert_eq!(ids(&users, "users", "user_id"), expected, "{query}");
+    }
+    let count = |topic: &'static str| {
+        let target = format!("/api/v1/presence/{topic}/count");
+        let running = &running;
+        async move { running.get(&target).await.json() }
+    };
+    assert_eq!(count("all").await, json!({"users": 3, "connections": 3}), "one connection in two topics is one");
+    assert_eq!(count("room:lab").await, json!({"users": 2, "connections": 2}));
+    assert_eq!(count("nobody").await, json!({"users": 0, "connections": 0}));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_is_online_until_the_last_connection_leaves_and_then_last_seen() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let one = handle.register_presence(presence("p1", "u1", "Ada", None, 1)).await.expect("registered");
+    let other = handle.register_presence(presence("p2", "u1", "Ada", None, 2)).await.expect("registered");
+    assert_eq!(running.get("/api/v1/users/u2").await.status, 404);
+    drop(one);
+    let online = running.get("/api/v1/users/u1").await.json();
+    assert_eq!((&online["online"], &online["last_seen_ms"]), (&json!(true), &Value::Null));
+    let mut world = handle.subscribe();
+    drop(other);
+    while handle.world().view.count(sensocto_node::Kind::Presence) > 0 {
+        handle.next(&mut world).await;
+    }
+    let left = running.get("/api/v1/users/u1").await.json();
+    assert_eq!((&left["online"], &left["connections"]), (&json!(false), &json!([])));
+    assert!(left["last_seen_ms"].as_u64().is_some_and(|ms| ms > 1_767_000_000_000), "{left}");
+    let _back = handle.register_presence(presence("p0", "u0", "Ben", None, 1)).await.expect("registered");
+    let both = running.get("/api/v1/users?offline=true").await.json();
+    assert_eq!((ids(&both, "users", "user_id"), &both["total"]), (vec!["u0".to_owned(), "u1".to_owned()], &json!(2)));
+    let page = running.get("/api/v1/users?offline=true&limit=1").await.json();
+    assert_eq!((ids(&page, "users", "user_id"), &page["next"]), (vec!["u0".to_owned()], &json!("u0")));
+    let online = running.get("/api/v1/users").await.json();
+    assert_eq!(ids(&online, "users", "user_id"), ["u0"]);
     running.stop().await;
 }
 
@@ -280,6 +353,8 @@ async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
     let limits = "a whole number from 1 to 1000";
     let filters = "type, connector, node, room, attribute, freshness, prefix, order, after, limit, pin, world, at_least, timeout_ms";
     let page = "after, limit, at_least, timeout_ms";
+    let ids_allowed = sensocto_node::model::text::ID_ALLOWED;
+    let offline = "true or false, and true only without another filter";
     let table = [
         ("/api/v1/sensors?limit=0", "invalid_parameter", "limit", limits),
         ("/api/v1/sensors?limit=1001", "invalid_parameter", "limit", limits),
@@ -303,6 +378,14 @@ async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
             "node, after, limit, pin, world, at_least, timeout_ms",
         ),
         ("/api/v1/users?limit=0", "invalid_parameter", "limit", limits),
+        ("/api/v1/users?name=a", "unknown_parameter", "name", "topic, room, node, offline, after, limit"),
+        ("/api/v1/users?topic=", "invalid_parameter", "topic", ids_allowed),
+        ("/api/v1/users?offline=maybe", "invalid_parameter", "offline", offline),
+        ("/api/v1/users?offline=true&room=lab", "invalid_parameter", "offline", offline),
+        ("/api/v1/users/a%0Ab", "invalid_parameter", "user_id", ids_allowed),
+        ("/api/v1/users/u1?x=1", "unknown_parameter", "x", "no parameters"),
+        ("/api/v1/presence/a%0Ab/count", "invalid_parameter", "topic", ids_allowed),
+        ("/api/v1/presence/all/count?x=1", "unknown_parameter", "x", "no parameters"),
         ("/api/v1/rooms?x", "unknown_parameter", "x", page),
         ("/api/v1/cluster/health?x=1", "unknown_parameter", "x", "at_least, timeout_ms"),
         ("/api/v1/sensors/s1?max_age_ms=60001", "invalid_parameter", "max_age_ms", "a whole number from 0 to 60000"),
@@ -360,7 +443,18 @@ async fn where_others_can_reach_the_node_the_api_is_for_users() {
     };
     let sensor = key().mint_sensor(&claims).expect("a token");
     let guest = key().mint_guest().expect("a token");
-    let paths = ["sensors", "sensors/s1", "connectors", "users", "rooms", "cluster/health", "counts", "mark"];
+    let paths = [
+        "sensors",
+        "sensors/s1",
+        "connectors",
+        "users",
+        "users/u9",
+        "presence/all/count",
+        "rooms",
+        "cluster/health",
+        "counts",
+        "mark",
+    ];
     for path in paths {
         let target = format!("/api/v1/{path}");
         let refused = running.get(&target).await;
@@ -369,7 +463,7 @@ async fn where_others_can_reach_the_node_the_api_is_for_users() {
         for wrong in ["", "x", "missing", &sensor, &guest] {
             assert_eq!(running.get_as(wrong, &target).await.status, 401, "{path} with {wrong}");
         }
-        let expected = if path == "sensors/s1" { 404 } else { 200 };
+        let expected = if ["sensors/s1", "users/u9"].contains(&path) { 404 } else { 200 };
         assert_eq!(running.get_as(&user, &target).await.status, expected, "{path}");
         let lower = running.request("GET", &target, &format!("authorization: bearer {user}\r\n")).await;
         assert_eq!(lower.status, expected, "{path}");

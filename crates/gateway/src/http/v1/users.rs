@@ -1,19 +1,22 @@
-//! `/api/v1/users`
+//! `/api/v1/users`, `/api/v1/users/{id}` and `/api/v1/presence/{topic}/count`
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{Kind, Presence, RoomId, View};
+use sensocto_node::{PresenceTopic, Record, RoomId, UserId, View};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::PageQuery;
 use crate::App;
-use crate::error::ErrorBody;
-use crate::http::query::Query;
+use crate::error::{ApiError, ErrorBody};
+use crate::http::query::{NoParameters, Parameters, Query, Values};
+use crate::presence::{ALL, Count, LastSeen, Shown, Topic};
 
 /// One page of the people who are here, on any node.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,16 +25,20 @@ pub(super) struct UsersJson<'a> {
     /// How many people there are, on all pages together.
     total: usize,
     /// The `after` of the next page; null on the last one.
-    next: Option<String>,
+    next: Option<&'a str>,
 }
 
-/// Somebody who is here.
+/// Somebody who is here, or was.
 #[derive(Debug, Serialize, ToSchema)]
-struct UserJson<'a> {
+pub(super) struct UserJson<'a> {
     user_id: &'a str,
-    /// As the newest connection says.
-    user_name: &'a str,
-    /// At least one.
+    /// As the newest connection says; null of somebody who left.
+    user_name: Option<&'a str>,
+    /// Whether at least one connection is left.
+    online: bool,
+    /// When the last connection left, in milliseconds since 1970 by this node's clock; null while the user is online.
+    last_seen_ms: Option<u64>,
+    /// Older ones first.
     connections: Vec<ConnectionJson<'a>>,
 }
 
@@ -48,6 +55,53 @@ struct ConnectionJson<'a> {
     online_at: u64,
     /// The node they are connected to.
     node: &'a str,
+    /// `fresh`, `warming`, `stale` or `orphaned`: whether that node is known to be there.
+    freshness: &'static str,
+    /// What the application says about the connection.
+    #[schema(value_type = Option<Object>)]
+    fields: Option<&'a RawValue>,
+}
+
+/// Which users.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// Only users in this topic, for example `room:lab`; without it, those in any.
+    topic: Option<String>,
+    /// Only users with a connection in this room, and only those connections.
+    room: Option<String>,
+    /// Only users with a connection to this node, and only those connections.
+    node: Option<String>,
+    /// `true`: also users who left and are remembered. Not together with another filter.
+    #[param(required = false, default = false)]
+    offline: bool,
+}
+
+/// A filter and a page.
+pub(super) struct ListQuery(FilterQuery, PageQuery);
+
+impl Parameters for ListQuery {
+    const NAMES: &'static [&'static str] = &["topic", "room", "node", "offline", "after", "limit"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let topic = values.text("topic").map(|topic| PresenceTopic::new(&topic)).transpose()?;
+        let (room, node) = (values.text("room"), values.text("node"));
+        let alone = topic.is_none() && room.is_none() && node.is_none();
+        let offline = match values.text("offline").as_deref() {
+            None | Some("false") => false,
+            Some("true") if alone => true,
+            Some(_) => return Err(ApiError::invalid("offline", "true or false, and true only without another filter")),
+        };
+        let filter = FilterQuery { topic: topic.map(|topic| topic.to_string()), room, node, offline };
+        Ok(ListQuery(filter, PageQuery::read(values)?))
+    }
+}
+
+/// A user of a page, and what is known of them.
+struct Found {
+    user: UserId,
+    connections: Vec<Arc<Shown>>,
+    last_seen_ms: Option<u64>,
 }
 
 /// The people who are here, on any node, in the order of their ids.
@@ -56,43 +110,147 @@ struct ConnectionJson<'a> {
     path = "/users",
     tag = "discovery",
     operation_id = "list_users",
-    params(PageQuery),
+    params(FilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of users", body = UsersJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Query(page): Query<PageQuery>) -> Response {
+pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Response {
+    let Query(ListQuery(filter, page)) = query;
     let world = app.handle.world();
-    let users = users(&world.view);
-    let total = users.len();
-    let (users, next) = super::page(users, &page);
+    app.presence.caught_up(world.seq).await;
+    let topic = filter.topic.as_deref().unwrap_or(ALL);
+    let (mut found, mut total, more) = app.presence.read(topic, |topic| gather(topic, &filter, &page));
+    let mut more_left = false;
+    if filter.offline {
+        let last_seen = app.presence.last_seen();
+        total += last_seen.len();
+        more_left = add_offline(&mut found, &last_seen, &page);
+    }
+    let mono = app.handle.clock().mono();
+    let next = found.last().filter(|_| more || more_left).map(|found| found.user.as_str());
+    let users = found.iter().map(|found| user(&world.view, found, mono)).collect();
     Json(UsersJson { users, total, next }).into_response()
 }
 
-fn users(view: &View) -> BTreeMap<&str, UserJson<'_>> {
-    let mut users: BTreeMap<&str, (u64, UserJson<'_>)> = BTreeMap::new();
-    for (held, record) in view.iter_after(Kind::Presence, None) {
-        let Some(presence) = record.as_presence() else { continue };
-        let id = presence.user_id.as_str();
-        let user = UserJson { user_id: id, user_name: &presence.user_name, connections: Vec::new() };
-        let (newest, user) = users.entry(id).or_insert((0, user));
-        if presence.online_at_ms >= *newest {
-            *newest = presence.online_at_ms;
-            user.user_name = &presence.user_name;
-        }
-        user.connections.push(connection(presence, held.origin.node.as_str()));
-    }
-    users.into_iter().map(|(id, (_, user))| (id, user)).collect()
+/// The users of a page, how many there are on all, and whether there are more after it.
+fn gather(topic: &Topic, filter: &FilterQuery, page: &PageQuery) -> (Vec<Found>, usize, bool) {
+    let unfiltered = filter.room.is_none() && filter.node.is_none();
+    let passing = |after: Option<&str>| {
+        topic.users_after(after).filter_map(|(user, connections)| {
+            let connections: Vec<Arc<Shown>> =
+                connections.filter(|shown| unfiltered || passes(shown, filter)).map(Arc::clone).collect();
+            (!connections.is_empty()).then(|| Found { user: user.clone(), connections, last_seen_ms: None })
+        })
+    };
+    let mut rest = passing(page.after.as_deref());
+    let found = rest.by_ref().take(page.limit).collect();
+    let more = rest.next().is_some();
+    drop(rest);
+    let total = if unfiltered { topic.count().users } else { passing(None).count() };
+    (found, total, more)
 }
 
-fn connection<'a>(presence: &'a Presence, node: &'a str) -> ConnectionJson<'a> {
-    ConnectionJson {
+/// Adds users who left where the page has room for them in the order of ids; whether there are more after it.
+fn add_offline(found: &mut Vec<Found>, last_seen: &LastSeen, page: &PageQuery) -> bool {
+    let mut left = last_seen.after(page.after.as_deref());
+    found.extend(left.by_ref().take(page.limit).map(|(user, wall_ms)| Found {
+        user: user.clone(),
+        connections: Vec::new(),
+        last_seen_ms: Some(wall_ms),
+    }));
+    let more = left.next().is_some() || found.len() > page.limit;
+    found.sort_by(|one, other| one.user.cmp(&other.user));
+    found.truncate(page.limit);
+    more
+}
+
+fn passes(shown: &Shown, filter: &FilterQuery) -> bool {
+    let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
+    let presence = shown.held.entry.record().and_then(Record::as_presence);
+    let room = presence.and_then(|presence| presence.room_id.as_ref()).map(RoomId::as_str);
+    is(&filter.room, room) && is(&filter.node, Some(shown.held.origin.node.as_str()))
+}
+
+fn user<'a>(view: &View, found: &'a Found, mono: Duration) -> UserJson<'a> {
+    let connections: Vec<_> = found.connections.iter().filter_map(|shown| connection(view, shown, mono)).collect();
+    let newest = found.connections.last().and_then(|shown| shown.held.entry.record()?.as_presence());
+    UserJson {
+        user_id: found.user.as_str(),
+        user_name: newest.map(|presence| presence.user_name.as_str()),
+        online: !connections.is_empty(),
+        last_seen_ms: found.last_seen_ms,
+        connections,
+    }
+}
+
+fn connection<'a>(view: &View, shown: &'a Shown, mono: Duration) -> Option<ConnectionJson<'a>> {
+    let presence = shown.held.entry.record()?.as_presence()?;
+    Some(ConnectionJson {
         device: presence.device.as_deref(),
         room_id: presence.room_id.as_ref().map(RoomId::as_str),
         mode: presence.mode.as_deref(),
         online_at: presence.online_at_ms,
-        node,
+        node: shown.held.origin.node.as_str(),
+        freshness: view.freshness(&shown.held, mono).0.as_str(),
+        fields: presence.fields.as_json().and_then(|json| serde_json::from_str(json).ok()),
+    })
+}
+
+/// One user: whether they are here, and otherwise when they were last seen by this node.
+#[utoipa::path(
+    get,
+    path = "/users/{id}",
+    tag = "discovery",
+    operation_id = "get_user",
+    params(("id" = String, Path, description = "The user's id, percent-encoded")),
+    responses(
+        (status = 200, description = "The user", body = UserJson),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 404, description = "The user is not here, and did not leave while this node ran", body = ErrorBody),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    _: Query<NoParameters>,
+) -> Result<Response, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::invalid("user_id", "percent-encoded UTF-8"))?;
+    let id = UserId::new(&id)?;
+    let world = app.handle.world();
+    app.presence.caught_up(world.seq).await;
+    let connections = app.presence.read(ALL, |topic| topic.user(id.as_str())).unwrap_or_default();
+    let last_seen_ms = if connections.is_empty() { app.presence.last_seen().get(id.as_str()) } else { None };
+    if connections.is_empty() && last_seen_ms.is_none() {
+        return Err(ApiError::NotFound { what: "user" });
     }
+    let found = Found { user: id, connections, last_seen_ms };
+    Ok(Json(user(&world.view, &found, app.handle.clock().mono())).into_response())
+}
+
+/// How many people are in a topic, without listing them.
+#[utoipa::path(
+    get,
+    path = "/presence/{topic}/count",
+    tag = "discovery",
+    operation_id = "count_presence",
+    params(("topic" = String, Path, description = "`all`, `room:<id>` or another topic, percent-encoded")),
+    responses(
+        (status = 200, description = "How many; zero where nobody is", body = Count),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+    )
+)]
+pub(super) async fn count(
+    State(app): State<Arc<App>>,
+    topic: Result<Path<String>, PathRejection>,
+    _: Query<NoParameters>,
+) -> Result<Response, ApiError> {
+    let Path(topic) = topic.map_err(|_| ApiError::invalid("topic", "percent-encoded UTF-8"))?;
+    let topic = PresenceTopic::new(&topic)?;
+    app.presence.caught_up(app.handle.world().seq).await;
+    Ok(Json(app.presence.read(topic.as_str(), Topic::count)).into_response())
 }

@@ -1,6 +1,6 @@
 //! Lists are what a plain search of the whole world finds, whatever led to it.
 
-use sensocto_model::{Attribute, AttributeId, ConnectorId, Presence, PresenceRef, RoomId, Sensor, SensorId, UserId};
+use sensocto_model::{ConnectionId, PresenceFields, PresenceTopic, Attribute, AttributeId, ConnectorId, Presence, PresenceRef, RoomId, Sensor, SensorId, UserId};
 
 use super::*;
 
@@ -50,12 +50,15 @@ fn sensor_of(id: u16, choice: u8) -> Record {
 fn presence_of(user: u8, connection: u8, room: u8) -> Record {
     Record::Presence(Presence {
         presence_ref: PresenceRef::new(&format!("{connection}:{user}")).expect("an id"),
+        topic: PresenceTopic::new("all").expect("a topic"),
+        connection: ConnectionId::new(&format!("{connection}:{user}")).expect("an id"),
         user_id: UserId::new(&format!("u{user}")).expect("an id"),
         user_name: "Ada".to_owned(),
         device: None,
         room_id: (room > 0).then(|| RoomId::new(["", "lab", "roof"][usize::from(room)]).expect("an id")),
         mode: None,
         online_at_ms: 0,
+        fields: PresenceFields::default(),
     })
 }
 
