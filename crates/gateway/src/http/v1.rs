@@ -3,6 +3,7 @@
 mod cluster;
 mod connectors;
 mod counts;
+mod live;
 mod mark;
 mod rooms;
 mod sensors;
@@ -33,6 +34,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::forget))
         .routes(routes!(counts::counts))
+        .routes(routes!(live::live))
         .routes(routes!(mark::mark))
         .routes(routes!(why::why))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::marks::wait))
@@ -49,7 +51,11 @@ pub(super) struct PageQuery {
     #[param(required = false, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(required = false, max_length = 2048)]
+    #[param(
+        required = false,
+        max_length = 2048,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
+    )]
     pub(super) at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
@@ -75,7 +81,11 @@ impl Parameters for PageQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadQuery {
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(required = false, max_length = 2048)]
+    #[param(
+        required = false,
+        max_length = 2048,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
+    )]
     at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
@@ -100,7 +110,7 @@ pub(super) struct PinQuery {
     #[param(required = false, default = false)]
     pin: bool,
     /// The `world` of an earlier page: this one is of the same world.
-    #[param(required = false, max_length = 64)]
+    #[param(required = false, pattern = r"^[0-9]{1,19}\.[0-9]{1,19}$")]
     world: Option<String>,
 }
 

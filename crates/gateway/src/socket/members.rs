@@ -7,6 +7,7 @@ use sensocto_node::{Batch, LocalEntry};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::discovery::DiscoveryChannel;
+use super::discovery::live::LiveChannel;
 use super::presence::PresenceChannel;
 use super::sensor::SensorChannel;
 
@@ -16,6 +17,7 @@ pub(super) enum Member {
     Connector(LocalEntry),
     Sensor(Box<SensorChannel>),
     Discovery(Box<DiscoveryChannel>),
+    Live(Box<LiveChannel>),
     Presence(Box<PresenceChannel>),
     /// A channel that takes everything and does nothing, for the clients' own tests.
     Test,
@@ -27,7 +29,7 @@ impl Member {
         match self {
             Member::Connector(entry) => Some(entry),
             Member::Sensor(sensor) => Some(&sensor.entry),
-            Member::Discovery(_) | Member::Presence(_) | Member::Test => None,
+            Member::Discovery(_) | Member::Live(_) | Member::Presence(_) | Member::Test => None,
         }
     }
 
@@ -42,6 +44,7 @@ impl Member {
 pub(super) struct Members {
     members: BTreeMap<ChannelId, (Member, DropGuard)>,
     watching: Vec<ChannelId>,
+    live: Vec<ChannelId>,
 }
 
 impl Members {
@@ -49,6 +52,9 @@ impl Members {
     pub(super) fn insert(&mut self, channel: ChannelId, member: Member) -> CancellationToken {
         if member.watches() {
             self.watching.push(channel);
+        }
+        if matches!(member, Member::Live(_)) {
+            self.live.push(channel);
         }
         let gone = CancellationToken::new();
         self.members.insert(channel, (member, gone.clone().drop_guard()));
@@ -58,6 +64,7 @@ impl Members {
     pub(super) fn remove(&mut self, channel: ChannelId) {
         self.members.remove(&channel);
         self.watching.retain(|watching| *watching != channel);
+        self.live.retain(|live| *live != channel);
     }
 
     pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
@@ -73,13 +80,18 @@ impl Members {
         &self.watching
     }
 
+    /// The channels that follow windows.
+    pub(super) fn live(&self) -> &[ChannelId] {
+        &self.live
+    }
+
     /// Notes what changed in the world.
     pub(super) fn take(&mut self, batch: &Batch) {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.take(batch),
                 Some((Member::Presence(presence), _)) => presence.take(batch),
-                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test, _)) | None => {}
             }
         }
     }
@@ -90,7 +102,7 @@ impl Members {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.start_over(),
                 Some((Member::Presence(presence), _)) => presence.start_over(),
-                Some((Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test, _)) | None => {}
             }
         }
     }

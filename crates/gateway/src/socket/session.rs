@@ -10,6 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, ReplyTo, Request, Status, Vsn};
 use sensocto_node::{Next, Subscription};
 
+use super::discovery::live::{self, Arrived, LiveChannel};
 use super::discovery::{self, DiscoveryChannel, Told};
 use super::members::{Member, Members};
 use super::presence::PresenceChannel;
@@ -43,6 +44,7 @@ pub(crate) struct Session {
     subscription: Option<Subscription>,
     states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Json)>>,
     superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
+    live: FuturesUnordered<BoxFuture<'static, Arrived>>,
 }
 
 impl Session {
@@ -56,6 +58,7 @@ impl Session {
             subscription: None,
             states: FuturesUnordered::new(),
             superseded: FuturesUnordered::new(),
+            live: FuturesUnordered::new(),
         }
     }
 
@@ -130,13 +133,16 @@ impl Session {
         if !self.app.may_read(&self.user) {
             return Err(Json::reason(params::UNAUTHORIZED));
         }
+        if live::is_asked_for(join) {
+            return LiveChannel::new(&self.app.handle, join).map(|live| Member::Live(Box::new(live)));
+        }
         let filter = discovery::filter(join)?;
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
     }
 
     fn accept(&mut self, channel: ChannelId, member: Member) {
         let response = match member {
-            Member::Discovery(_) => self.about_this_node(),
+            Member::Discovery(_) | Member::Live(_) => self.about_this_node(),
             Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Test => Json::empty(),
         };
         self.channels.accept(channel, response);
@@ -149,6 +155,7 @@ impl Session {
         }
         let superseded = member.entry().map(|entry| entry.superseded().clone());
         let gone = self.members.insert(channel, member);
+        self.open_window(channel);
         if let Some(superseded) = superseded {
             let wait = async move {
                 tokio::select! {
@@ -157,6 +164,24 @@ impl Session {
                 }
             };
             self.superseded.push(wait.boxed());
+        }
+    }
+
+    /// Opens the window of a channel that follows one.
+    fn open_window(&mut self, channel: ChannelId) {
+        if let Some(Member::Live(live)) = self.members.get_mut(channel) {
+            self.live.push(live.open(&self.app.handle, channel));
+        }
+    }
+
+    fn set_window(&mut self, channel: ChannelId, payload: &Payload) -> Answer {
+        let Some(Member::Live(live)) = self.members.get_mut(channel) else { return Answer::Silence };
+        match live.set_window(&self.app.handle, payload) {
+            Ok(()) => {
+                self.open_window(channel);
+                Answer::Ok(Json::empty())
+            }
+            Err(response) => Answer::Error(response),
         }
     }
 
@@ -179,8 +204,11 @@ impl Session {
                 "shout" => sensor::echo(payload).map_or(Answer::Silence, Answer::Broadcast),
                 _ => Answer::Silence,
             },
-            Some(Member::Discovery(_)) if event == "get_states" => return self.get_states(payload, reply_to),
-            Some(Member::Discovery(_) | Member::Presence(_) | Member::Test) | None => Answer::Silence,
+            Some(Member::Discovery(_) | Member::Live(_)) if event == "get_states" => {
+                return self.get_states(payload, reply_to);
+            }
+            Some(Member::Live(_)) if event == "set_window" => self.set_window(channel, payload),
+            Some(Member::Discovery(_) | Member::Live(_) | Member::Presence(_) | Member::Test) | None => Answer::Silence,
         };
         match answer {
             Answer::Silence => {}
@@ -208,7 +236,7 @@ impl Session {
     /// future loses nothing.
     pub(super) async fn something_happened(&mut self, ready: bool) {
         let due = self.due_at().filter(|_| ready);
-        let Session { app, channels, members, subscription, states, superseded, .. } = self;
+        let Session { app, channels, members, subscription, states, superseded, live, .. } = self;
         tokio::select! {
             next = next_of(app, subscription) => match next {
                 Next::Batch(batch) => members.take(&batch),
@@ -223,6 +251,15 @@ impl Session {
                 if let Some(channel) = taken_over {
                     channels.close(channel, ChannelEnd::Normal);
                     members.remove(channel);
+                }
+            }
+            Some(arrived) = live.next() => {
+                let channel = arrived.channel;
+                if let Some(Member::Live(window)) = members.get_mut(channel)
+                    && window.arrived(&app.handle, arrived)
+                {
+                    app.metrics.resync();
+                    live.push(window.open(&app.handle, channel));
                 }
             }
             () = sleep_until(app, due) => {}
@@ -249,13 +286,20 @@ impl Session {
     fn due_at(&self) -> Option<Duration> {
         let due = self.members.watching().iter().filter_map(|channel| match self.members.get(*channel)? {
             Member::Discovery(discovery) => discovery.due_at(),
-            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => None,
+            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test => None,
         });
-        due.min()
+        let live = self.members.live().iter().filter_map(|channel| match self.members.get(*channel)? {
+            Member::Live(live) => live.due_at(),
+            Member::Discovery(_) | Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => {
+                None
+            }
+        });
+        due.chain(live).min()
     }
 
     /// Makes messages for a client that has room for them.
     pub(super) fn tell(&mut self) {
+        self.tell_windows();
         let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
             return;
         };
@@ -268,7 +312,9 @@ impl Session {
                         Some(told) => ControlFlow::Continue(Some(told)),
                         None => ControlFlow::Break(()),
                     },
-                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => ControlFlow::Break(()),
+                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test) | None => {
+                        ControlFlow::Break(())
+                    }
                 };
                 match told {
                     ControlFlow::Continue(Some((event, payload))) => self.channels.push(channel, event, payload),
@@ -276,6 +322,22 @@ impl Session {
                     ControlFlow::Break(()) => break,
                 }
             }
+        }
+    }
+}
+
+impl Session {
+    fn tell_windows(&mut self) {
+        if self.members.live().is_empty() {
+            return;
+        }
+        let world = self.app.handle.world();
+        for channel in self.members.live().to_vec() {
+            let Some(Member::Live(live)) = self.members.get_mut(channel) else { continue };
+            if let Some((event, payload)) = live.tell(&self.app.handle, &world) {
+                self.channels.push(channel, event, payload);
+            }
+            self.live.extend(live.follow(channel));
         }
     }
 }
