@@ -96,6 +96,19 @@ pub trait Engine: Send + Sync + 'static {
     fn inbound_dropped(&self) -> u64;
 }
 
+/// Brings the engine up without a registry on it, for whoever wants to measure what it carries.
+///
+/// # Errors
+/// As [`crate::Node::start`].
+pub async fn connect(
+    me: &Origin,
+    cluster: &str,
+    peer: &crate::PeerConfig,
+) -> Result<(std::sync::Arc<dyn Engine>, mpsc::Receiver<Inbound>), crate::StartError> {
+    let (engine, inbound, _) = crate::node::connect(me, cluster, peer).await?;
+    Ok((engine, inbound))
+}
+
 /// A node alone: nobody hears it, nobody answers.
 #[derive(Debug, Default)]
 pub struct NoEngine;

@@ -149,15 +149,8 @@ impl Node {
             let (_, inbound) = mpsc::channel(1);
             return Ok(Node::run(identity, me, &config, Arc::new(NoEngine), inbound, Vec::new()));
         };
-        check_listen(peer).await?;
-        let join = resolve(&peer.join).await?;
-        let addresses: Vec<String> = join.iter().map(|(_, address)| address.to_string()).collect();
-        let (engine, inbound) =
-            ZenohEngine::open(&me, &config.cluster, peer, &addresses).await.map_err(|error| match error {
-                OpenError::NameTaken(generation) => StartError::NameTaken { name: config.name.to_string(), generation },
-                OpenError::Engine(message) => StartError::Engine { message },
-            })?;
-        Ok(Node::run(identity, me, &config, Arc::new(engine), inbound, join))
+        let (engine, inbound, join) = connect(&me, &config.cluster, peer).await?;
+        Ok(Node::run(identity, me, &config, engine, inbound, join))
     }
 
     /// Starts a node on an engine that is there already, for example one of [`crate::engine::memory`].
@@ -245,6 +238,21 @@ impl Node {
             tracing::warn!(%error, "the driver did not end cleanly");
         }
     }
+}
+
+/// What a node holds of the engine: itself, what comes from it, and the addresses it joins, each as it was given and resolved.
+pub(crate) type Connected = (Arc<dyn Engine>, mpsc::Receiver<Inbound>, Vec<(String, SocketAddr)>);
+
+/// Brings the engine between nodes up.
+pub(crate) async fn connect(me: &Origin, cluster: &str, peer: &PeerConfig) -> Result<Connected, StartError> {
+    check_listen(peer).await?;
+    let join = resolve(&peer.join).await?;
+    let addresses: Vec<String> = join.iter().map(|(_, address)| address.to_string()).collect();
+    let (engine, inbound) = ZenohEngine::open(me, cluster, peer, &addresses).await.map_err(|error| match error {
+        OpenError::NameTaken(generation) => StartError::NameTaken { name: me.node.to_string(), generation },
+        OpenError::Engine(message) => StartError::Engine { message },
+    })?;
+    Ok((Arc::new(engine), inbound, join))
 }
 
 fn open_identity(config: &NodeConfig) -> Result<Identity, StartError> {

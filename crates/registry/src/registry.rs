@@ -330,7 +330,9 @@ impl Registry {
     fn show(&mut self, origin: &Arc<Origin>, key: Key, new: Option<Arc<crate::entry::Entry>>, cause: Cause) {
         self.nodes_dirty = true;
         let Some(event) = self.view.apply(origin, key, new, cause) else { return };
-        let mine = if event.held.origin == self.me { None } else { self.log.entries().get(&event.key) };
+        // What this node holds was shown before: nothing else can have taken its place.
+        let may_be_mine = event.held.origin != self.me && event.previous.is_some();
+        let mine = if may_be_mine { self.log.entries().get(&event.key) } else { None };
         if let Some(stamp) = mine.map(|entry| entry.stamp) {
             self.yield_to(&event.key, &event.held);
             let by = Origin::clone(&event.held.origin);

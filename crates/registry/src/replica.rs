@@ -104,11 +104,14 @@ impl Replica {
             }
         }
         for put in delta.puts {
-            if self.entries.get(&put.key).is_none_or(|entry| entry.version < put.version) {
-                let (key, entry) = Entry::received(put, &mut self.interner);
-                let entry = Arc::new(entry);
-                self.entries.insert(key.clone(), Arc::clone(&entry));
-                changes.push(Change { key, new: Some(entry), moved_to: None });
+            let (key, entry) = Entry::received(put, &mut self.interner);
+            let entry = Arc::new(entry);
+            // One walk through the map where nearly every line is news; what is none is put back.
+            match self.entries.insert(key.clone(), Arc::clone(&entry)) {
+                Some(newer) if newer.version >= entry.version => {
+                    self.entries.insert(key, newer);
+                }
+                Some(_) | None => changes.push(Change { key, new: Some(entry), moved_to: None }),
             }
         }
         self.version = delta.upto;

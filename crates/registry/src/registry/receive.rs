@@ -264,6 +264,9 @@ impl Registry {
 
     /// Ends the departures among `which` whose successors have been seen.
     pub(super) fn end_departures(&mut self, which: impl Fn(&Departing) -> bool) {
+        if self.departing.is_empty() {
+            return;
+        }
         let all = std::mem::take(&mut self.departing);
         let (over, rest) =
             all.into_iter().partition(|departing| which(departing) && self.has_reached(&departing.until));
