@@ -11,6 +11,7 @@ mod error;
 mod http;
 mod limits;
 mod listener;
+mod live;
 mod lobby;
 mod metrics;
 mod origins;

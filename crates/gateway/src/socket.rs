@@ -12,6 +12,8 @@ mod params;
 mod presence;
 mod sensor;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sensocto_node::{
-    Attributes, ConnectionId, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceFields, PresenceRef,
-    PresenceTopic, RegistryConfig, RoomId, Sensor, SensorId, UserId,
+    Attributes, ConnectionId, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceFields,
+    PresenceRef, PresenceTopic, RegistryConfig, RoomId, Sensor, SensorId, UserId,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

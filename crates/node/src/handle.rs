@@ -95,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) remote: Remote,
     pub(crate) breakers: Breakers,
     pub(crate) pins: Pins,
+    pub(crate) live: crate::live::Requests,
     pub(crate) history: crate::why::History,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) fresh_for: Duration,

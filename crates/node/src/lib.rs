@@ -16,6 +16,7 @@ mod handle;
 mod health;
 mod identity;
 mod listing;
+mod live;
 mod marks;
 pub mod metrics;
 mod node;
@@ -30,15 +31,17 @@ pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
+pub use live::{LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate, WINDOWS_MAX};
 pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
 pub use sensocto_model::{
-    self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation, Key,
-    Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor, SensorId,
-    UserId, Version,
+    self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation,
+    Key, Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor,
+    SensorId, UserId, Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
+pub use sensocto_registry::live::{Difference, Left, LeftCause, WINDOW_MAX, WindowRow, WindowSpec};
 pub use sensocto_registry::{
     Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
     RegisterError, Room, SensorFilter, SensorQuery, View, fold,

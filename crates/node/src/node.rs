@@ -180,6 +180,7 @@ impl Node {
         let (commands, commands_receiver) = mpsc::channel(COMMANDS_MAX);
         let (batches, _) = broadcast::channel(world::BATCHES_MAX);
         let (end, ended) = watch::channel(None);
+        let (live, live_requests) = crate::live::requests();
         let inner = Arc::new(Inner {
             world: ArcSwap::from_pointee(driver::first_world(&mut registry)),
             me,
@@ -191,6 +192,7 @@ impl Node {
             remote: Remote::new(),
             breakers: crate::breakers::Breakers::default(),
             pins: crate::listing::Pins::default(),
+            live,
             history: crate::why::History::default(),
             engine,
             fresh_for: config.registry.fresh_for,
@@ -201,6 +203,7 @@ impl Node {
         });
         let stop = CancellationToken::new();
         tokio::spawn(crate::remote::pulse(Handle(Arc::clone(&inner))));
+        tokio::spawn(crate::live::Windows::new(Handle(Arc::clone(&inner)), live_requests).run());
         let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, inbound, end.clone());
         let running = tokio::spawn(driver.run(stop.clone()));
         let driver = tokio::spawn(async move {

@@ -27,7 +27,7 @@ pub const WINDOW_MAX: usize = 1_000;
 pub struct WindowId(u64);
 
 /// What a window shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WindowSpec {
     /// Of which list.
     pub query: SensorQuery,
@@ -99,6 +99,18 @@ impl Live {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.windows.is_empty()
+    }
+
+    /// Whether something may have changed inside a window.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether the total of a list changed.
+    #[must_use]
+    pub fn has_totals(&self) -> bool {
+        !self.totals.is_empty()
     }
 
     /// How many lists the windows are of.
@@ -257,9 +269,8 @@ impl Live {
             let Some(group) = self.groups.get_mut(group_id) else { continue };
             let (rows, interval) = read(view, &window.spec);
             group.windows.replace(id, interval);
-            let still = |id: &SharedId| view.get(Kind::Sensor, id.as_str());
             let difference = difference::between(&window.rows, &rows, group.total, |row| {
-                match (still(&row.id), self.causes.get(&row.id)) {
+                match (view.get(Kind::Sensor, row.id()), self.causes.get(row.id())) {
                     (Some(held), _) if group.query.filter.matches_held(held) => LeftCause::Moved,
                     (Some(_), _) => LeftCause::Filtered,
                     (None, Some(cause)) => LeftCause::Gone(*cause),
@@ -292,7 +303,7 @@ fn read(view: &View, spec: &WindowSpec) -> (Vec<WindowRow>, Interval) {
     // A window that has room takes in whatever comes behind its last line.
     let end = found.lines.last().filter(|_| found.more);
     let end = end.map(|line| Position::of(spec.query.order, line.held, line.changed));
-    let rows = found.lines.iter().filter_map(|line| WindowRow::of(line.held)).collect();
+    let rows = found.lines.iter().map(|line| WindowRow { held: line.held.clone() }).collect();
     (rows, Interval { after: spec.after.clone(), end })
 }
 

@@ -1,8 +1,8 @@
 //! Nodes and entries by number, and the records of entries.
 
 use sensocto_model::{
-    Attributes, Connector, ConnectorId, FieldError, Key, Kind, NodeName, Presence, PresenceRef, Record, Sensor,
-    SensorId, UserId,
+    Attributes, ConnectionId, Connector, ConnectorId, FieldError, Key, Kind, NodeName, Presence, PresenceFields,
+    PresenceRef, PresenceTopic, Record, Sensor, SensorId, UserId,
 };
 
 /// Numbers from here on are of entries that a hostile node invents.
@@ -64,12 +64,15 @@ pub(crate) fn record(number: u32, write: u64, padding: usize) -> Result<Record, 
         }),
         Kind::Presence => Record::Presence(Presence {
             presence_ref: PresenceRef::new(&id)?,
+            topic: PresenceTopic::new("all")?,
+            connection: ConnectionId::new(&id)?,
             user_id: UserId::new("u")?,
             user_name: name,
             device: None,
             room_id: None,
             mode: None,
             online_at_ms: write,
+            fields: PresenceFields::default(),
         }),
     })
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod connectors;
 mod counts;
+mod live;
 mod mark;
 mod rooms;
 mod sensors;
@@ -35,6 +36,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::forget))
         .routes(routes!(counts::counts))
+        .routes(routes!(live::live))
         .routes(routes!(mark::mark))
         .routes(routes!(why::why))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::marks::wait))
@@ -51,7 +53,11 @@ pub(super) struct PageQuery {
     #[param(required = false, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(required = false, max_length = 2048)]
+    #[param(
+        required = false,
+        max_length = 2048,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
+    )]
     pub(super) at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
@@ -77,7 +83,11 @@ impl Parameters for PageQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadQuery {
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(required = false, max_length = 2048)]
+    #[param(
+        required = false,
+        max_length = 2048,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
+    )]
     at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
@@ -102,7 +112,7 @@ pub(super) struct PinQuery {
     #[param(required = false, default = false)]
     pin: bool,
     /// The `world` of an earlier page: this one is of the same world.
-    #[param(required = false, max_length = 64)]
+    #[param(required = false, pattern = r"^[0-9]{1,19}\.[0-9]{1,19}$")]
     world: Option<String>,
 }
 
@@ -136,18 +146,4 @@ impl PinQuery {
         let (token, world) = app.handle.pin().map_err(|_| ApiError::Busy { what: "world to be kept" })?;
         Ok((world, Some(format!("{}.{}", token.generation.0, token.seq))))
     }
-}
-
-/// One page of what was gathered under ids, and the id to start the next one after.
-fn page<T>(all: BTreeMap<&str, T>, query: &PageQuery) -> (Vec<T>, Option<String>) {
-    let mut rest =
-        all.into_iter().skip_while(|(id, _)| query.after.as_deref().is_some_and(|after| *id <= after)).peekable();
-    let mut lines = Vec::new();
-    let mut last = None;
-    while lines.len() < query.limit {
-        let Some((id, line)) = rest.next() else { break };
-        lines.push(line);
-        last = Some(id.to_owned());
-    }
-    (lines, last.filter(|_| rest.peek().is_some()))
 }

@@ -3,6 +3,8 @@
 //! Between two messages to the client only the keys of what changed are kept, with whether the client had them. What the message
 //! says is read from the world when it is made, so it is never out of date, and one line stands for any number of changes.
 
+pub(super) mod live;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -211,9 +213,6 @@ impl DiscoveryChannel {
         self.nodes_at = mono;
         self.nodes_may_differ = false;
         let nodes = nodes(handle, world, mono);
-        // The time in a state grows by itself: it is no news.
-        let news =
-            |nodes: &[NodeJson]| nodes.iter().map(|node| NodeJson { since_ms: 0, ..node.clone() }).collect::<Vec<_>>();
         if news(&nodes) == news(&self.nodes) {
             return None;
         }
@@ -247,6 +246,11 @@ impl DiscoveryChannel {
     }
 }
 
+/// What is news of nodes: the time in a state grows by itself.
+fn news(nodes: &[NodeJson]) -> Vec<NodeJson> {
+    nodes.iter().map(|node| NodeJson { since_ms: 0, ..node.clone() }).collect()
+}
+
 fn nodes(handle: &Handle, world: &World, mono: Duration) -> Vec<NodeJson> {
     world.view.nodes().values().map(|node| wire::node(handle, node, mono)).collect()
 }
@@ -261,8 +265,22 @@ pub(super) fn filter(join: &Payload) -> Result<SensorFilter, Json> {
         connector: text("connector")?,
         node: text("node")?,
         room: text("room")?,
-        ..SensorFilter::default()
+        attribute: text("attribute")?,
+        freshness: None,
+        name_prefix: prefix(&join)?,
     })
+}
+
+/// Longest prefix of a name, in bytes: as long as a name.
+const PREFIX_BYTES_MAX: usize = 256;
+
+fn prefix(join: &Map<String, Value>) -> Result<Option<String>, Json> {
+    let allowed = FieldError { field: "prefix", allowed: "a string of at most 256 bytes" };
+    let prefix = params::optional_text(join, "prefix").map_err(|_| params::invalid_field(allowed))?;
+    match prefix {
+        Some(prefix) if prefix.len() > PREFIX_BYTES_MAX => Err(params::invalid_field(allowed)),
+        prefix => Ok(prefix.filter(|prefix| !prefix.is_empty()).map(str::to_owned)),
+    }
 }
 
 /// Reads a request for states: which sensors, and how old a value may be.

@@ -7,6 +7,7 @@ use sensocto_node::{Batch, LocalEntry};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::discovery::DiscoveryChannel;
+use super::discovery::live::LiveChannel;
 use super::presence::PresenceChannel;
 use super::sensor::SensorChannel;
 
@@ -16,6 +17,7 @@ pub(super) enum Member {
     Connector(LocalEntry),
     Sensor(Box<SensorChannel>),
     Discovery(Box<DiscoveryChannel>),
+    Live(Box<LiveChannel>),
     Presence(Box<PresenceChannel>),
     /// A channel that takes everything and does nothing, for the clients' own tests.
     Test,
@@ -28,7 +30,7 @@ impl Member {
             Member::Connector(entry) => Some(entry),
             Member::Sensor(sensor) => Some(&sensor.entry),
             Member::Presence(presence) => presence.entry(),
-            Member::Discovery(_) | Member::Test => None,
+            Member::Discovery(_) | Member::Live(_) | Member::Test => None,
         }
     }
 
@@ -44,6 +46,7 @@ pub(super) struct Members {
     members: BTreeMap<ChannelId, (Member, DropGuard)>,
     watching: Vec<ChannelId>,
     presences: Vec<ChannelId>,
+    live: Vec<ChannelId>,
 }
 
 impl Members {
@@ -55,6 +58,9 @@ impl Members {
         if matches!(member, Member::Presence(_)) {
             self.presences.push(channel);
         }
+        if matches!(member, Member::Live(_)) {
+            self.live.push(channel);
+        }
         let gone = CancellationToken::new();
         self.members.insert(channel, (member, gone.clone().drop_guard()));
         gone
@@ -64,6 +70,7 @@ impl Members {
         self.members.remove(&channel);
         self.watching.retain(|watching| *watching != channel);
         self.presences.retain(|presence| *presence != channel);
+        self.live.retain(|live| *live != channel);
     }
 
     pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
@@ -89,12 +96,21 @@ impl Members {
         &self.watching
     }
 
+    /// The channels that follow windows.
+    pub(super) fn live(&self) -> &[ChannelId] {
+        &self.live
+    }
+
     /// Notes what changed in the world.
     pub(super) fn take(&mut self, batch: &Batch) {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.take(batch),
-                Some((Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((
+                    Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test,
+                    _,
+                ))
+                | None => {}
             }
         }
     }
@@ -104,7 +120,11 @@ impl Members {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.start_over(),
-                Some((Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test, _)) | None => {}
+                Some((
+                    Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test,
+                    _,
+                ))
+                | None => {}
             }
         }
     }

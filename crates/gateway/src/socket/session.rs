@@ -11,6 +11,7 @@ use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, Rep
 use sensocto_node::{ConnectionId, Next, Subscription};
 use tokio::sync::Notify;
 
+use super::discovery::live::{self, Arrived, LiveChannel};
 use super::discovery::{self, DiscoveryChannel, Told};
 use super::members::{Member, Members};
 use super::presence::{self, Budget, JoinedBy, PresenceChannel};
@@ -52,6 +53,7 @@ pub(crate) struct Session {
     presence_budget: Budget,
     /// Updates of presences that waited and are being written.
     presence_writes: FuturesUnordered<BoxFuture<'static, ChannelId>>,
+    live: FuturesUnordered<BoxFuture<'static, Arrived>>,
 }
 
 impl Session {
@@ -69,6 +71,7 @@ impl Session {
             presence_news: Arc::default(),
             presence_budget: Budget::full(),
             presence_writes: FuturesUnordered::new(),
+            live: FuturesUnordered::new(),
         }
     }
 
@@ -143,6 +146,9 @@ impl Session {
         if !self.app.may_read(&self.user) {
             return Err(Json::reason(params::UNAUTHORIZED));
         }
+        if live::is_asked_for(join) {
+            return LiveChannel::new(&self.app.handle, join).map(|live| Member::Live(Box::new(live)));
+        }
         let filter = discovery::filter(join)?;
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
     }
@@ -161,7 +167,7 @@ impl Session {
 
     fn accept(&mut self, channel: ChannelId, member: Member) {
         let response = match member {
-            Member::Discovery(_) => self.about_this_node(),
+            Member::Discovery(_) | Member::Live(_) => self.about_this_node(),
             Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Test => Json::empty(),
         };
         self.channels.accept(channel, response);
@@ -174,6 +180,7 @@ impl Session {
         }
         let superseded = member.entry().map(|entry| entry.superseded().clone());
         let gone = self.members.insert(channel, member);
+        self.open_window(channel);
         if let Some(superseded) = superseded {
             let wait = async move {
                 tokio::select! {
@@ -182,6 +189,24 @@ impl Session {
                 }
             };
             self.superseded.push(wait.boxed());
+        }
+    }
+
+    /// Opens the window of a channel that follows one.
+    fn open_window(&mut self, channel: ChannelId) {
+        if let Some(Member::Live(live)) = self.members.get_mut(channel) {
+            self.live.push(live.open(&self.app.handle, channel));
+        }
+    }
+
+    fn set_window(&mut self, channel: ChannelId, payload: &Payload) -> Answer {
+        let Some(Member::Live(live)) = self.members.get_mut(channel) else { return Answer::Silence };
+        match live.set_window(&self.app.handle, payload) {
+            Ok(()) => {
+                self.open_window(channel);
+                Answer::Ok(Json::empty())
+            }
+            Err(response) => Answer::Error(response),
         }
     }
 
@@ -204,11 +229,14 @@ impl Session {
                 "shout" => sensor::echo(payload).map_or(Answer::Silence, Answer::Broadcast),
                 _ => Answer::Silence,
             },
-            Some(Member::Discovery(_)) if event == "get_states" => return self.get_states(payload, reply_to),
+            Some(Member::Discovery(_) | Member::Live(_)) if event == "get_states" => {
+                return self.get_states(payload, reply_to);
+            }
+            Some(Member::Live(_)) if event == "set_window" => self.set_window(channel, payload),
             Some(Member::Presence(presence)) => {
                 presence.handle(&self.app, event, payload, &mut self.presence_budget).await
             }
-            Some(Member::Discovery(_) | Member::Test) | None => Answer::Silence,
+            Some(Member::Discovery(_) | Member::Live(_) | Member::Test) | None => Answer::Silence,
         };
         match answer {
             Answer::Silence => {}
@@ -238,7 +266,16 @@ impl Session {
         self.write_due_updates();
         let due = self.due_at().filter(|_| ready).into_iter().chain(self.update_due_at()).min();
         let Session {
-            app, channels, members, subscription, states, superseded, presence_news, presence_writes, ..
+            app,
+            channels,
+            members,
+            subscription,
+            states,
+            superseded,
+            presence_news,
+            presence_writes,
+            live,
+            ..
         } = self;
         tokio::select! {
             next = next_of(app, subscription) => match next {
@@ -260,6 +297,15 @@ impl Session {
                 if let Some(channel) = taken_over {
                     channels.close(channel, ChannelEnd::Normal);
                     members.remove(channel);
+                }
+            }
+            Some(arrived) = live.next() => {
+                let channel = arrived.channel;
+                if let Some(Member::Live(window)) = members.get_mut(channel)
+                    && window.arrived(&app.handle, arrived)
+                {
+                    app.metrics.resync();
+                    live.push(window.open(&app.handle, channel));
                 }
             }
             () = sleep_until(app, due) => {}
@@ -286,16 +332,23 @@ impl Session {
     fn due_at(&self) -> Option<Duration> {
         let due = self.members.watching().iter().filter_map(|channel| match self.members.get(*channel)? {
             Member::Discovery(discovery) => discovery.due_at(),
-            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => None,
+            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test => None,
         });
-        due.min()
+        let live = self.members.live().iter().filter_map(|channel| match self.members.get(*channel)? {
+            Member::Live(live) => live.due_at(),
+            Member::Discovery(_) | Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => {
+                None
+            }
+        });
+        due.chain(live).min()
     }
 
     /// When an update of a presence that waits may be written, on the node's clock.
     fn update_due_at(&self) -> Option<Duration> {
         let waits = |channel: &ChannelId| match self.members.get(*channel) {
             Some(Member::Presence(presence)) => presence.has_update(),
-            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => false,
+            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test)
+            | None => false,
         };
         self.members.presences().iter().any(waits).then(|| self.presence_budget.next_at())
     }
@@ -305,7 +358,8 @@ impl Session {
         let presences: Vec<ChannelId> = self.members.presences().to_vec();
         let turn = |channel| match self.members.get_mut(channel) {
             Some(Member::Presence(presence)) => presence.take_turn(),
-            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => None,
+            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test)
+            | None => None,
         };
         presences.into_iter().filter_map(turn).collect()
     }
@@ -322,6 +376,7 @@ impl Session {
 
     /// Makes messages for a client that has room for them.
     pub(super) fn tell(&mut self) {
+        self.tell_windows();
         let world = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world()));
         let watching: Vec<ChannelId> = self.members.watching().to_vec();
         for channel in watching {
@@ -335,7 +390,9 @@ impl Session {
                         Some(told) => ControlFlow::Continue(Some(told)),
                         None => ControlFlow::Break(()),
                     },
-                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Test) | None => ControlFlow::Break(()),
+                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test) | None => {
+                        ControlFlow::Break(())
+                    }
                 };
                 match told {
                     ControlFlow::Continue(Some((event, payload))) => self.channels.push(channel, event, payload),
@@ -343,6 +400,20 @@ impl Session {
                     ControlFlow::Break(()) => break,
                 }
             }
+        }
+    }
+
+    fn tell_windows(&mut self) {
+        if self.members.live().is_empty() {
+            return;
+        }
+        let world = self.app.handle.world();
+        for channel in self.members.live().to_vec() {
+            let Some(Member::Live(live)) = self.members.get_mut(channel) else { continue };
+            if let Some((event, payload)) = live.tell(&self.app.handle, &world) {
+                self.channels.push(channel, event, payload);
+            }
+            self.live.extend(live.follow(channel));
         }
     }
 }

@@ -1,24 +1,25 @@
 //! What leads from one page of a window to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sensocto_model::{Origin, SharedId, Version};
+use sensocto_model::{Origin, Record, Version};
 
 use crate::view::{Cause, Held};
 
 /// One line of a window.
 #[derive(Debug, Clone)]
 pub struct WindowRow {
-    /// The entry's id.
-    pub id: SharedId,
     /// The entry and whose it is.
     pub held: Held,
 }
 
 impl WindowRow {
-    pub(crate) fn of(held: &Held) -> Option<WindowRow> {
-        Some(WindowRow { id: held.entry.record()?.key().id, held: held.clone() })
+    /// The sensor's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let sensor = self.held.entry.record().and_then(Record::as_sensor);
+        sensor.map(|sensor| sensor.sensor_id.as_str()).unwrap_or_default()
     }
 
     fn state(&self) -> (&Arc<Origin>, Version) {
@@ -65,7 +66,7 @@ pub struct Difference {
     /// Lines that are not in the window any more.
     pub left: Vec<Left>,
     /// Lines that are at another place among those that stay, with their places on the new page; in the order of places.
-    pub moved: Vec<(usize, SharedId)>,
+    pub moved: Vec<(usize, WindowRow)>,
     /// Lines that were not in the window, with their places on the new page; in the order of places.
     pub entered: Vec<(usize, WindowRow)>,
     /// Lines that say something else.
@@ -81,29 +82,35 @@ pub(crate) fn between(
     total: usize,
     cause: impl Fn(&WindowRow) -> LeftCause,
 ) -> Option<Difference> {
-    let old_places: BTreeMap<&SharedId, usize> = old.iter().enumerate().map(|(place, row)| (&row.id, place)).collect();
-    let new_places: BTreeMap<&SharedId, usize> = new.iter().enumerate().map(|(place, row)| (&row.id, place)).collect();
     let mut difference = Difference { total, ..Difference::default() };
-    for row in old.iter().filter(|row| !new_places.contains_key(&row.id)) {
+    // Most changes leave the order as it is: only what lies between the first and the last line that differ is compared by ids.
+    let same = |(one, other): &(&WindowRow, &WindowRow)| one.id() == other.id();
+    let head = old.iter().zip(new).take_while(same).count();
+    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(same).count();
+    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
+    let both_ends = old[..head].iter().zip(&new[..head]).chain(old[old_end..].iter().zip(&new[new_end..]));
+    difference.changed.extend(both_ends.filter(|(old, new)| old.state() != new.state()).map(|(_, new)| new.clone()));
+    let (old, new) = (&old[head..old_end], &new[head..new_end]);
+    let old_places: BTreeMap<&str, usize> = old.iter().enumerate().map(|(place, row)| (row.id(), place)).collect();
+    let new_ids: BTreeSet<&str> = new.iter().map(WindowRow::id).collect();
+    for row in old.iter().filter(|row| !new_ids.contains(row.id())) {
         difference.left.push(Left { row: row.clone(), cause: cause(row) });
     }
     let mut stayed = Vec::new();
     for (place, row) in new.iter().enumerate() {
-        match old_places.get(&row.id) {
+        match old_places.get(row.id()) {
             Some(old_place) => {
                 stayed.push((*old_place, place));
                 if old[*old_place].state() != row.state() {
                     difference.changed.push(row.clone());
                 }
             }
-            None => difference.entered.push((place, row.clone())),
+            None => difference.entered.push((head + place, row.clone())),
         }
     }
     let still = longest_rise(&stayed.iter().map(|(old_place, _)| *old_place).collect::<Vec<_>>());
-    for (at, (_, place)) in stayed.iter().enumerate().filter(|(at, _)| !still[*at]) {
-        debug_assert!(at < still.len());
-        difference.moved.push((*place, new[*place].id.clone()));
-    }
+    let moved = stayed.iter().zip(still).filter(|(_, still)| !still);
+    difference.moved.extend(moved.map(|((_, place), _)| (head + place, new[*place].clone())));
     let Difference { left, moved, entered, changed, .. } = &difference;
     let some = !(left.is_empty() && moved.is_empty() && entered.is_empty() && changed.is_empty());
     some.then_some(difference)

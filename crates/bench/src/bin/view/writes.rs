@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sensocto_model::{Key, Stamp, Version};
-use sensocto_registry::{Entry, View, bench};
+use sensocto_registry::live::{Live, WindowSpec};
+use sensocto_registry::{Entry, Event, Order, Position, SensorFilter, SensorQuery, View, bench};
 
 use crate::measure::{Rng, shown};
 use crate::world::{Held, Maps, World, sensor};
@@ -23,8 +24,8 @@ fn facts(world: &World, count: usize, seed: u64) -> Vec<Change> {
     let changes = (0..count).map(|change| {
         let at = rng.below(all);
         let number = number_of(&world.sensors[at].0);
-        let record = sensor(number, change + 1, all);
-        let version = Version((all + change) as u64);
+        let record = sensor(number, change + 1 + seed as usize * count, all);
+        let version = Version((all + change + seed as usize * count) as u64);
         (at, record.key(), Some(bench::entry(record, version, Stamp { wall_ms: 1, counter: 0 })))
     });
     changes.collect()
@@ -64,6 +65,11 @@ pub(crate) fn changes(world: &World, maps: Maps, count: usize) {
     drop(snapshot);
     println!("{:<52} {} each", "change of facts, persistent sorted map", shown(time));
     println!("{:<52} {} each", "change of facts (name too), view", shown(in_batches(world, &mut view, &facts)));
+    for (run, queries) in [0, 1_000, 10_000].into_iter().enumerate() {
+        // Other changes each time: the same ones again would change nothing.
+        let others = self::facts(world, count, 6 + run as u64);
+        live(world, &mut view, &others, queries);
+    }
     let leaves: Vec<Change> = facts.iter().map(|(at, key, _)| (*at, key.clone(), None)).collect();
     println!("{:<52} {} each", "leave, view", shown(in_batches(world, &mut view, &leaves)));
     println!("{:<52} {} each", "join, view", shown(in_batches(world, &mut view, &facts)));
@@ -73,6 +79,29 @@ pub(crate) fn changes(world: &World, maps: Maps, count: usize) {
         black_box(view.clone());
     });
     println!("{:<52} {} each", "a snapshot after each single change", shown(time));
+}
+
+/// The same changes with live queries: half of them into the whole list, half into the lists of types, all at random places.
+pub(crate) fn live(world: &World, view: &mut View, changes: &[Change], queries: usize) {
+    let (mut live, mut rng) = (Live::default(), Rng(5));
+    for number in 0..queries {
+        let sensor_type = (number % 2 == 0).then(|| format!("type {}", rng.below(12)));
+        let query = SensorQuery { filter: SensorFilter { sensor_type, ..SensorFilter::default() }, order: Order::Id };
+        let after = Some(Position::Id(world.id(rng.below(usize::MAX)).to_owned()));
+        live.open(view, WindowSpec { query, after, limit: 100 });
+    }
+    let (mut told, mut snapshot) = (0, view.clone());
+    let start = Instant::now();
+    for batch in changes.chunks(BATCH) {
+        let apply = |(at, key, entry): &Change| bench::apply(view, world.origin(*at), key.clone(), entry.clone());
+        let events: Vec<Event> = batch.iter().filter_map(apply).collect();
+        snapshot = view.clone();
+        live.take(&events);
+        told += live.differences(&snapshot).len() + live.totals().len();
+    }
+    let each = start.elapsed() / changes.len().max(1) as u32;
+    drop(snapshot);
+    println!("{:<52} {} each, {told} windows told", format!("the same with {queries} live queries"), shown(each));
 }
 
 fn each(changes: &[Change], mut apply: impl FnMut(&Change)) -> Duration {

@@ -102,8 +102,12 @@ struct JoiningJson {
     path = "/cluster/health",
     tag = "discovery",
     operation_id = "cluster_health",
+    params(ReadQuery),
     responses(
         (status = 200, description = "The health of the cluster", body = ClusterHealthJson),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 503, description = "The node is stopping", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
     )
 )]
@@ -117,7 +121,7 @@ pub(super) async fn health(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> 
     path = "/cluster/nodes/{name}",
     tag = "operation",
     operation_id = "forget_node",
-    params(("name" = String, Path, description = "The node's name")),
+    params(("name" = String, Path, description = "The node's name", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")),
     responses(
         (status = 204, description = "Its entries left the world of the node that was asked"),
         (status = 400, description = "The name is no node's", body = ErrorBody),

@@ -43,9 +43,10 @@ pub(super) struct SensorAndStateJson<'a> {
     state: StateJson<'a>,
 }
 
-/// Which sensors; what is absent does not matter.
+/// Which sensors; what is absent does not matter. [`read_query`] reads it.
 #[derive(Debug, Clone, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes parameters for the document")]
 pub(super) struct FilterQuery {
     /// Only sensors of this type.
     #[param(rename = "type")]
@@ -58,9 +59,6 @@ pub(super) struct FilterQuery {
     room: Option<String>,
     /// Only sensors that measure the attribute with this id.
     attribute: Option<String>,
-    /// Only sensors that can be trusted so far: `fresh`, `warming`, `stale` or `orphaned`.
-    #[param(pattern = "^(fresh|warming|stale|orphaned)$")]
-    freshness: Option<String>,
     /// Only sensors whose name begins with this, in whatever case.
     #[param(max_length = 256)]
     prefix: Option<String>,
@@ -69,15 +67,21 @@ pub(super) struct FilterQuery {
     order: String,
 }
 
+/// What only a list has.
+#[derive(Debug, Clone, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes a parameter for the document")]
+pub(super) struct FreshnessQuery {
+    /// Only sensors that can be trusted so far: `fresh`, `warming`, `stale` or `orphaned`.
+    #[param(pattern = "^(fresh|warming|stale|orphaned)$")]
+    freshness: Option<String>,
+}
+
 /// Longest prefix of a name, in bytes: as long as a name.
 const PREFIX_BYTES_MAX: usize = 256;
 
 /// A filter, an order and a page.
 pub(crate) struct ListQuery(pub(crate) SensorQuery, pub(super) PageQuery, pub(super) PinQuery);
-
-/// The names of the parameters of a filter and an order.
-pub(super) const FILTER_NAMES: [&str; 8] =
-    ["type", "connector", "node", "room", "attribute", "freshness", "prefix", "order"];
 
 /// Reads a filter and an order.
 pub(super) fn read_query(values: &mut Values) -> Result<SensorQuery, ApiError> {
@@ -133,7 +137,12 @@ pub(super) struct StateQuery {
     #[param(required = false, default = "cache", pattern = "^(cache|origin)$")]
     source: String,
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(required = false, max_length = 2048)]
+    #[param(
+        required = false,
+        max_length = 2048,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
+    )]
+    #[expect(dead_code, reason = "it was waited for before the request came here")]
     at_least: Option<String>,
 }
 
@@ -156,7 +165,7 @@ impl Parameters for StateQuery {
     path = "/sensors",
     tag = "discovery",
     operation_id = "list_sensors",
-    params(FilterQuery, PageQuery, PinQuery),
+    params(FilterQuery, FreshnessQuery, PageQuery, PinQuery),
     responses(
         (status = 200, description = "A page of sensors", body = SensorsJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),

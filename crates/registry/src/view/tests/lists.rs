@@ -1,6 +1,9 @@
 //! Lists are what a plain search of the whole world finds, whatever led to it.
 
-use sensocto_model::{ConnectionId, PresenceFields, PresenceTopic, Attribute, AttributeId, ConnectorId, Presence, PresenceRef, RoomId, Sensor, SensorId, UserId};
+use sensocto_model::{
+    Attribute, AttributeId, ConnectionId, ConnectorId, Presence, PresenceFields, PresenceRef, PresenceTopic, RoomId,
+    Sensor, SensorId, UserId,
+};
 
 use super::*;
 

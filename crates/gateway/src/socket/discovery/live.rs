@@ -1,0 +1,218 @@
+//! `discovery:sensors` with a window: the page, and then what changes inside it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sensocto_channels::{ChannelId, Json, Payload};
+use sensocto_node::{FieldError, Handle, LiveError, LiveNext, LiveSubscription, Order, SensorQuery, World};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Told;
+use crate::live::{self, LIMIT_ALLOWED, LIMIT_DEFAULT, LiveMessage};
+use crate::socket::params;
+use crate::wire::NodeJson;
+
+/// How often the nodes are looked at for the client.
+const NODES_WINDOW: Duration = Duration::from_millis(250);
+
+const AFTER_ALLOWED: FieldError =
+    FieldError { field: "after", allowed: "the `next` of a page of the same query, or null" };
+
+/// One subscriber of a window.
+#[derive(Debug)]
+pub(in crate::socket) struct LiveChannel {
+    query: SensorQuery,
+    spec: sensocto_node::WindowSpec,
+    /// Counts the windows that this channel asked for: what comes for an earlier one is too late.
+    opened: u64,
+    waiting: VecDeque<LiveMessage>,
+    /// Taken while its next difference is awaited.
+    subscription: Option<LiveSubscription>,
+    nodes: Vec<NodeJson>,
+    nodes_at: Duration,
+    /// Ends what is waited for when another window is opened, or the channel goes.
+    waits: CancellationToken,
+    ends: DropGuard,
+}
+
+/// What a channel waited for.
+pub(in crate::socket) struct Arrived {
+    pub(in crate::socket) channel: ChannelId,
+    opened: u64,
+    what: What,
+}
+
+enum What {
+    Opened(Result<LiveSubscription, LiveError>),
+    Next(LiveNext, LiveSubscription),
+    Ended,
+}
+
+#[derive(Serialize)]
+struct Nodes<'a> {
+    nodes: &'a [NodeJson],
+}
+
+#[derive(Serialize)]
+struct Refused {
+    reason: &'static str,
+}
+
+impl LiveChannel {
+    /// Reads the window of a join.
+    pub(in crate::socket) fn new(handle: &Handle, join: &Payload) -> Result<LiveChannel, Json> {
+        let filter = super::filter(join)?;
+        let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
+        let order = params::optional_text(&join, "order").map_err(params::invalid_field)?;
+        let order = match order {
+            None => Order::Id,
+            Some(word) => Order::ALL
+                .into_iter()
+                .find(|order| order.as_str() == word)
+                .ok_or_else(|| params::invalid_field(FieldError { field: "order", allowed: "id, name, changed" }))?,
+        };
+        let query = SensorQuery { filter, order };
+        let window = join.get("window").and_then(Value::as_object);
+        let window =
+            window.ok_or_else(|| params::invalid_field(FieldError { field: "window", allowed: "an object" }))?;
+        let spec = window_of(handle, &query, window)?;
+        let waits = CancellationToken::new();
+        Ok(LiveChannel {
+            ends: waits.clone().drop_guard(),
+            waits,
+            query,
+            spec,
+            opened: 0,
+            waiting: VecDeque::new(),
+            subscription: None,
+            nodes: Vec::new(),
+            nodes_at: Duration::ZERO,
+        })
+    }
+
+    /// Takes another window of the same list.
+    pub(in crate::socket) fn set_window(&mut self, handle: &Handle, payload: &Payload) -> Result<(), Json> {
+        let window: Map<String, Value> = payload.parse().map_err(|_| params::invalid_field(AFTER_ALLOWED))?;
+        self.spec = window_of(handle, &self.query, &window)?;
+        Ok(())
+    }
+
+    /// Opens the window; what comes of it is given to [`LiveChannel::arrived`].
+    pub(in crate::socket) fn open(&mut self, handle: &Handle, channel: ChannelId) -> BoxFuture<'static, Arrived> {
+        self.opened += 1;
+        self.waiting.clear();
+        self.subscription = None;
+        self.waits = CancellationToken::new();
+        self.ends = self.waits.clone().drop_guard();
+        let (handle, spec, opened) = (handle.clone(), self.spec.clone(), self.opened);
+        self.unless_ended(channel, opened, async move { What::Opened(handle.live(spec, None).await) })
+    }
+
+    /// Takes what it waited for. `true` where the window has to be opened anew.
+    pub(in crate::socket) fn arrived(&mut self, handle: &Handle, arrived: Arrived) -> bool {
+        if arrived.opened != self.opened {
+            return false;
+        }
+        match arrived.what {
+            What::Opened(Ok(mut subscription)) => {
+                let start = subscription.take_start().map(|start| live::start(handle, &self.spec, start));
+                self.waiting = start.unwrap_or_default().into();
+                self.nodes = live::nodes(handle, &handle.world().view);
+                self.subscription = Some(subscription);
+            }
+            What::Opened(Err(error)) => {
+                let reason = match error {
+                    LiveError::Full => "too_many_windows",
+                    LiveError::Stopping => "stopping",
+                };
+                let json = serde_json::to_string(&Refused { reason }).unwrap_or_default().into();
+                self.waiting.push_back(LiveMessage { event: "refused", seq: 0, json });
+            }
+            What::Next(LiveNext::Update(update), subscription) => {
+                self.waiting.push_back(live::message(handle, &update));
+                self.subscription = Some(subscription);
+            }
+            What::Next(LiveNext::Behind, _) => return true,
+            What::Next(LiveNext::Closed, _) | What::Ended => {}
+        }
+        false
+    }
+
+    /// What to tell a client that has room for it.
+    pub(in crate::socket) fn tell(&mut self, handle: &Handle, world: &World) -> Option<Told> {
+        if let Some(message) = self.waiting.pop_front() {
+            let json: Option<&RawValue> = serde_json::from_str(&message.json).ok();
+            return json.map(|json| (message.event, Json::of(json)));
+        }
+        let mono = handle.clock().mono();
+        // Nodes come after the page.
+        if self.nodes.is_empty() || mono.saturating_sub(self.nodes_at) < NODES_WINDOW {
+            return None;
+        }
+        self.nodes_at = mono;
+        let nodes = live::nodes(handle, &world.view);
+        if super::news(&nodes) == super::news(&self.nodes) {
+            return None;
+        }
+        self.nodes = nodes;
+        Some(("nodes", Json::of(&Nodes { nodes: &self.nodes })))
+    }
+
+    /// What to wait for, once the client has been told everything: a client that does not read makes nobody wait, and gets a fresh
+    /// page when it does.
+    pub(in crate::socket) fn follow(&mut self, channel: ChannelId) -> Option<BoxFuture<'static, Arrived>> {
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let (mut subscription, opened) = (self.subscription.take()?, self.opened);
+        let next = async move {
+            let next = subscription.next().await;
+            What::Next(next, subscription)
+        };
+        Some(self.unless_ended(channel, opened, next))
+    }
+
+    fn unless_ended(
+        &self,
+        channel: ChannelId,
+        opened: u64,
+        what: impl Future<Output = What> + Send + 'static,
+    ) -> BoxFuture<'static, Arrived> {
+        let waits = self.waits.clone();
+        let what = async move { waits.run_until_cancelled_owned(what).await.unwrap_or(What::Ended) };
+        what.map(move |what| Arrived { channel, opened, what }).boxed()
+    }
+
+    /// When the nodes are looked at again, on the node's clock.
+    pub(in crate::socket) fn due_at(&self) -> Option<Duration> {
+        (!self.nodes.is_empty()).then_some(self.nodes_at + NODES_WINDOW)
+    }
+}
+
+/// Whether a join asks for a window.
+pub(in crate::socket) fn is_asked_for(join: &Payload) -> bool {
+    join.parse::<Map<String, Value>>().is_ok_and(|join| join.get("window").is_some_and(|window| !window.is_null()))
+}
+
+fn window_of(
+    handle: &Handle,
+    query: &SensorQuery,
+    window: &Map<String, Value>,
+) -> Result<sensocto_node::WindowSpec, Json> {
+    let limit_error = FieldError { field: "limit", allowed: LIMIT_ALLOWED };
+    let limit = match window.get("limit") {
+        None | Some(Value::Null) => LIMIT_DEFAULT,
+        Some(limit) => limit
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| (1..=sensocto_node::WINDOW_MAX).contains(limit))
+            .ok_or_else(|| params::invalid_field(limit_error))?,
+    };
+    let after = params::optional_text(window, "after").map_err(|_| params::invalid_field(AFTER_ALLOWED))?;
+    live::spec(handle, query.clone(), after, limit).ok_or_else(|| params::invalid_field(AFTER_ALLOWED))
+}

@@ -1,0 +1,141 @@
+//! Live queries over a real socket and as server-sent events.
+
+use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
+use sensocto_node::{Handle, LocalEntry};
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use crate::testing::{PATIENCE, Running, sensor};
+
+async fn client(running: &Running) -> Client {
+    let options = ClientOptions::new([format!("ws://{}", running.address())]);
+    tokio::time::timeout(PATIENCE, Client::connect(options)).await.expect("in time").expect("connected")
+}
+
+fn params(params: Value) -> Map<String, Value> {
+    params.as_object().cloned().expect("an object")
+}
+
+/// The next message of an event, whatever else comes before it.
+async fn next(channel: &mut Channel, wanted: &str) -> Value {
+    let found = async {
+        loop {
+            match channel.next().await.expect("the channel is open") {
+                ChannelEvent::Message { event, payload } if event == wanted => {
+                    return serde_json::from_str(payload.get()).expect("JSON");
+                }
+                ChannelEvent::Message { .. } | ChannelEvent::Rejoined { .. } | ChannelEvent::Binary { .. } => {}
+                ChannelEvent::Lagged | ChannelEvent::Disconnected | ChannelEvent::Closed => panic!("it ended"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {wanted}"))
+}
+
+async fn bring_in(handle: &Handle, ids: &[&str]) -> Vec<LocalEntry> {
+    let mut held = Vec::new();
+    for id in ids {
+        held.push(handle.register_sensor(sensor(id, "ecg", None)).await.expect("registered"));
+    }
+    held
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    list.as_array().expect("a list").iter().map(|line| line["sensor_id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn a_window_is_told_what_changes_inside_it_and_is_moved() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = bring_in(&handle, &["s1", "s3", "s5", "s7"]).await;
+    let client = client(&running).await;
+    let window = json!({"window": {"limit": 2}, "type": "ecg"});
+    let mut channel = client.join("discovery:sensors", params(window)).await.expect("joined");
+    let page = next(&mut channel, "page").await;
+    assert_eq!((ids(&page["sensors"]), &page["total"]), (vec!["s1", "s3"], &json!(4)));
+
+    held.extend(bring_in(&handle, &["s9", "s2"]).await);
+    let change = next(&mut channel, "change").await;
+    assert_eq!((&change["entered"][0]["at"], &change["entered"][0]["sensor"]["sensor_id"]), (&json!(1), &json!("s2")));
+    assert_eq!((&change["left"][0]["sensor_id"], &change["left"][0]["cause"]), (&json!("s3"), &json!("moved")));
+    assert_eq!(change["total"], 6);
+    drop(held.remove(0));
+    let change = next(&mut channel, "change").await;
+    assert_eq!((&change["left"][0]["sensor_id"], &change["left"][0]["cause"]), (&json!("s1"), &json!("unregistered")));
+    assert_eq!(change["entered"][0]["sensor"]["sensor_id"], "s3");
+
+    let set = channel.push("set_window", json!({"after": page["next"], "limit": 3})).await.expect("answered");
+    assert!(set.is_ok(), "{set:?}");
+    assert_eq!(ids(&next(&mut channel, "page").await["sensors"]), ["s5", "s7", "s9"]);
+    held.extend(bring_in(&handle, &["s4"]).await);
+    assert_eq!(next(&mut channel, "change").await["entered"][0]["sensor"]["sensor_id"], "s4");
+    held.extend(bring_in(&handle, &["s8"]).await);
+    // It is behind the window. Totals are told now and then, so an earlier one may come first.
+    while next(&mut channel, "total").await["total"] != 7 {}
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_window_that_cannot_be_is_refused_with_its_field() {
+    let running = Running::local().await;
+    let client = client(&running).await;
+    let table = [
+        (json!({"window": {"limit": 1_000_000}}), "limit", "1 to 1000"),
+        (json!({"window": {"limit": 0}}), "limit", "1 to 1000"),
+        (json!({"window": {"after": "s1"}}), "after", "same query"),
+        (json!({"window": 7}), "window", "an object"),
+        (json!({"window": {}, "order": "age"}), "order", "id, name, changed"),
+    ];
+    for (join, field, allowed) in table {
+        let refused = client.join("discovery:sensors", params(join.clone())).await.expect_err("refused").to_string();
+        assert!(refused.contains(field) && refused.contains(allowed), "{join}: {refused}");
+    }
+    running.stop().await;
+}
+
+/// An event of a stream: its name, its id, its data.
+async fn event(lines: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> (String, String, Value) {
+    let (mut name, mut id) = (String::new(), String::new());
+    loop {
+        let mut line = String::new();
+        let read = tokio::time::timeout(PATIENCE, lines.read_line(&mut line)).await.expect("in time").expect("read");
+        assert!(read > 0, "the stream ended");
+        match line.trim_end().split_once(": ") {
+            Some(("event", event)) => name = event.to_owned(),
+            Some(("id", event)) => id = event.to_owned(),
+            Some(("data", data)) => return (name, id, serde_json::from_str(data).expect("JSON")),
+            Some(_) | None => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_goes_on_where_its_client_left_it() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let mut held = bring_in(&handle, &["s1", "s3"]).await;
+    let open = async |header: &str| {
+        let mut stream = running.connect().await;
+        let head = format!("GET /api/v1/live/sensors?limit=2 HTTP/1.1\r\nHost: localhost\r\n{header}\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        BufReader::new(stream)
+    };
+    let mut first = open("").await;
+    let (name, _, page) = event(&mut first).await;
+    assert_eq!((name.as_str(), ids(&page["sensors"])), ("page", vec!["s1", "s3"]));
+    held.extend(bring_in(&handle, &["s2"]).await);
+    let (name, heard, change) = event(&mut first).await;
+    assert_eq!((name.as_str(), &change["entered"][0]["sensor"]["sensor_id"]), ("change", &json!("s2")));
+    drop(first);
+
+    held.extend(bring_in(&handle, &["s0"]).await);
+    let mut again = open(&format!("Last-Event-ID: {heard}\r\n")).await;
+    let (name, _, change) = event(&mut again).await;
+    assert_eq!((name.as_str(), &change["entered"][0]["sensor"]["sensor_id"]), ("change", &json!("s0")));
+    for unknown in ["1.1", "x", ""] {
+        let mut anew = open(&format!("Last-Event-ID: {unknown}\r\n")).await;
+        assert_eq!(event(&mut anew).await.0, "page", "{unknown}");
+    }
+    running.stop().await;
+}

@@ -1,0 +1,356 @@
+//! Live queries: one task reads the windows of all subscribers anew when something changed inside them.
+//!
+//! Subscribers of the same window share it: it is read once, and what they are told is made once.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sensocto_registry::live::{Difference, Live, WindowId, WindowRow, WindowSpec};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::handle::Handle;
+use crate::world::{Next, Subscription, World};
+
+/// Windows that may be open at one time. Further ones are refused.
+pub const WINDOWS_MAX: usize = 20_000;
+/// Differences that a subscriber may be behind before it gets a fresh page.
+const BEHIND_MAX: usize = 16;
+/// Differences of one window that are kept for subscribers that come back.
+const KEPT_MAX: usize = 64;
+/// How long a window is kept without a subscriber, so that one that lost its connection finds it again.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// Changes within this time are told together.
+const GATHER: Duration = Duration::from_millis(2);
+/// How often the total of a list is told where nothing changed inside a window.
+const TOTALS: Duration = Duration::from_millis(250);
+/// Requests to open windows that wait. When it is full, further ones wait with their callers.
+const REQUESTS_MAX: usize = 1_024;
+
+/// What a subscriber of a window is told.
+#[derive(Debug)]
+pub struct LiveUpdate {
+    /// The world before which it was told.
+    pub before: u64,
+    /// The world that it leads to.
+    pub world: Arc<World>,
+    /// What changed inside the window; `None` where it is the total alone.
+    pub difference: Option<Difference>,
+    /// How many lines the whole list has.
+    pub total: usize,
+    /// The form in which clients hear it, made by the first who needs it.
+    pub rendered: OnceLock<Arc<str>>,
+}
+
+/// What a subscriber starts from.
+#[derive(Debug, Clone)]
+pub enum LiveStart {
+    /// The window as it is.
+    Page {
+        /// A world of which its lines are.
+        world: Arc<World>,
+        /// The world that its subscribers last heard of; from there on it is the same.
+        stands: u64,
+        /// Its lines.
+        rows: Arc<[WindowRow]>,
+        /// How many lines the whole list has.
+        total: usize,
+    },
+    /// What was told since the moment that the subscriber named.
+    Missed(Vec<Arc<LiveUpdate>>),
+}
+
+/// Why a window was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveError {
+    /// As many are open as may be.
+    Full,
+    /// The node is stopping.
+    Stopping,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum LiveNext {
+    /// A difference.
+    Update(Arc<LiveUpdate>),
+    /// The subscriber was too slow: it has to open the window anew.
+    Behind,
+    /// The node stopped.
+    Closed,
+}
+
+/// A subscriber of a window. Dropping it ends that.
+pub struct LiveSubscription {
+    start: Option<LiveStart>,
+    updates: broadcast::Receiver<Arc<LiveUpdate>>,
+    spec: WindowSpec,
+    closed: mpsc::UnboundedSender<WindowSpec>,
+}
+
+impl fmt::Debug for LiveSubscription {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LiveSubscription({:?})", self.spec)
+    }
+}
+
+impl LiveSubscription {
+    /// What it starts from; `None` after the first call.
+    pub fn take_start(&mut self) -> Option<LiveStart> {
+        self.start.take()
+    }
+
+    /// Waits for what comes next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> LiveNext {
+        match self.updates.recv().await {
+            Ok(update) => LiveNext::Update(update),
+            Err(RecvError::Lagged(_)) => LiveNext::Behind,
+            Err(RecvError::Closed) => LiveNext::Closed,
+        }
+    }
+}
+
+impl Drop for LiveSubscription {
+    fn drop(&mut self) {
+        // Nobody counts the subscribers of a node that stopped.
+        let _ = self.closed.send(self.spec.clone());
+    }
+}
+
+/// A request to open a window.
+pub(crate) struct Request {
+    spec: WindowSpec,
+    since: Option<u64>,
+    reply: oneshot::Sender<Result<LiveSubscription, LiveError>>,
+}
+
+/// Where requests go.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests(mpsc::Sender<Request>);
+
+pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
+    let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
+    (Requests(sender), receiver)
+}
+
+impl Handle {
+    /// Opens a window into a list of sensors. With `since`, the world that a subscriber of the same window last heard of, it starts
+    /// with what was told after that, if all of it is still kept.
+    ///
+    /// # Errors
+    /// Too many windows are open, or the node is stopping.
+    pub async fn live(&self, spec: WindowSpec, since: Option<u64>) -> Result<LiveSubscription, LiveError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { spec, since, reply };
+        self.0.live.0.send(request).await.map_err(|_| LiveError::Stopping)?;
+        answer.await.map_err(|_| LiveError::Stopping)?
+    }
+}
+
+/// One window and its subscribers.
+struct Shared {
+    id: WindowId,
+    stands: u64,
+    subscribers: usize,
+    idle_since: Instant,
+    updates: broadcast::Sender<Arc<LiveUpdate>>,
+    kept: VecDeque<Arc<LiveUpdate>>,
+}
+
+/// The task behind all windows of a node.
+pub(crate) struct Windows {
+    handle: Handle,
+    requests: mpsc::Receiver<Request>,
+    closed: (mpsc::UnboundedSender<WindowSpec>, mpsc::UnboundedReceiver<WindowSpec>),
+    live: Live,
+    shared: HashMap<WindowSpec, Shared>,
+    specs: HashMap<WindowId, WindowSpec>,
+    subscription: Option<Subscription>,
+    told_at: Instant,
+    totals_at: Instant,
+    swept_at: Instant,
+}
+
+impl Windows {
+    pub(crate) fn new(handle: Handle, requests: mpsc::Receiver<Request>) -> Windows {
+        let now = Instant::now();
+        Windows {
+            handle,
+            requests,
+            closed: mpsc::unbounded_channel(),
+            live: Live::default(),
+            shared: HashMap::new(),
+            specs: HashMap::new(),
+            subscription: None,
+            told_at: now,
+            totals_at: now,
+            swept_at: now,
+        }
+    }
+
+    /// Runs until the node stops.
+    pub(crate) async fn run(mut self) {
+        let stopping = self.handle.stopping().clone();
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                Some(request) = self.requests.recv() => self.open(request),
+                Some(spec) = self.closed.1.recv() => self.left(&spec),
+                next = next_of(&self.handle, &mut self.subscription) => self.take(next),
+                () = sleep_until(wake) => {}
+            }
+            self.take_more();
+            if self.told_at.elapsed() >= GATHER {
+                self.tell();
+            }
+            self.sweep();
+        }
+    }
+
+    /// When there is something to do that nobody will wake this task for.
+    fn wake(&self) -> Option<Instant> {
+        let gathered = self.live.has_changes().then(|| self.told_at + GATHER);
+        let totals = self.live.has_totals().then(|| self.totals_at + TOTALS);
+        let sweep = (!self.shared.is_empty()).then(|| self.swept_at + KEPT_FOR);
+        gathered.into_iter().chain(totals).chain(sweep).min()
+    }
+
+    fn take(&mut self, next: Next) {
+        match next {
+            Next::Batch(batch) => self.live.take(&batch.events),
+            Next::Resync(world) => self.live.start_over(&world.view),
+            Next::Closed => self.subscription = None,
+        }
+    }
+
+    fn take_more(&mut self) {
+        while let Some(next) = self.subscription.as_mut().and_then(|subscription| self.handle.try_next(subscription)) {
+            let closed = matches!(next, Next::Closed);
+            self.take(next);
+            if closed {
+                return;
+            }
+        }
+    }
+
+    fn open(&mut self, request: Request) {
+        let Request { spec, since, reply } = request;
+        if self.subscription.is_none() {
+            self.subscription = Some(self.handle.subscribe());
+        }
+        // The window is opened into a world of which everybody has been told.
+        self.take_more();
+        self.tell();
+        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
+            return;
+        };
+        if !self.shared.contains_key(&spec) {
+            if self.shared.len() >= WINDOWS_MAX {
+                // Whoever asked may have gone away.
+                let _ = reply.send(Err(LiveError::Full));
+                return;
+            }
+            let id = self.live.open(&world.view, spec.clone());
+            let (updates, _) = broadcast::channel(BEHIND_MAX);
+            let kept = VecDeque::new();
+            let idle_since = Instant::now();
+            let shared = Shared { id, stands: world.seq, subscribers: 0, idle_since, updates, kept };
+            self.specs.insert(id, spec.clone());
+            self.shared.insert(spec.clone(), shared);
+        }
+        let Some(shared) = self.shared.get_mut(&spec) else { return };
+        let missed = since.and_then(|since| missed(shared, since));
+        let start = match (missed, self.live.page(shared.id)) {
+            (Some(missed), _) => LiveStart::Missed(missed),
+            (None, Some((rows, total))) => LiveStart::Page { world, stands: shared.stands, rows: rows.into(), total },
+            (None, None) => return,
+        };
+        shared.subscribers += 1;
+        let updates = shared.updates.subscribe();
+        let subscription = LiveSubscription { start: Some(start), updates, spec, closed: self.closed.0.clone() };
+        // A subscription that nobody takes is dropped, and so counted as gone.
+        let _ = reply.send(Ok(subscription));
+    }
+
+    fn left(&mut self, spec: &WindowSpec) {
+        if let Some(shared) = self.shared.get_mut(spec) {
+            shared.subscribers = shared.subscribers.saturating_sub(1);
+            shared.idle_since = Instant::now();
+        }
+    }
+
+    fn tell(&mut self) {
+        self.told_at = Instant::now();
+        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
+            return;
+        };
+        for (id, difference) in self.live.differences(&world.view) {
+            let total = difference.total;
+            self.send(id, &world, Some(difference), total);
+        }
+        if self.live.has_totals() && self.totals_at.elapsed() >= TOTALS {
+            self.totals_at = self.told_at;
+            for (ids, total) in self.live.totals() {
+                ids.into_iter().for_each(|id| self.send(id, &world, None, total));
+            }
+        }
+    }
+
+    fn send(&mut self, id: WindowId, world: &Arc<World>, difference: Option<Difference>, total: usize) {
+        let Some(shared) = self.specs.get(&id).and_then(|spec| self.shared.get_mut(spec)) else { return };
+        let (before, world, rendered) = (shared.stands, Arc::clone(world), OnceLock::new());
+        shared.stands = world.seq;
+        let update = Arc::new(LiveUpdate { before, world, difference, total, rendered });
+        if shared.kept.len() >= KEPT_MAX {
+            shared.kept.pop_front();
+        }
+        shared.kept.push_back(Arc::clone(&update));
+        // Nobody may be listening, for the time that the window is kept.
+        let _ = shared.updates.send(update);
+    }
+
+    /// Closes the windows that nobody came back to.
+    fn sweep(&mut self) {
+        if self.swept_at.elapsed() < KEPT_FOR / 4 {
+            return;
+        }
+        self.swept_at = Instant::now();
+        let idle = |shared: &Shared| shared.subscribers == 0 && shared.idle_since.elapsed() >= KEPT_FOR;
+        let closed: Vec<WindowId> =
+            self.shared.extract_if(|_, shared| idle(shared)).map(|(_, shared)| shared.id).collect();
+        for id in closed {
+            self.specs.remove(&id);
+            self.live.close(id);
+        }
+        if self.shared.is_empty() {
+            self.subscription = None;
+        }
+    }
+}
+
+/// What was told of a window after a world, if all of it is kept.
+fn missed(shared: &Shared, since: u64) -> Option<Vec<Arc<LiveUpdate>>> {
+    if since == shared.stands {
+        return Some(Vec::new());
+    }
+    let from = shared.kept.iter().position(|update| update.before == since)?;
+    Some(shared.kept.iter().skip(from).cloned().collect())
+}
+
+async fn next_of(handle: &Handle, subscription: &mut Option<Subscription>) -> Next {
+    match subscription {
+        Some(subscription) => handle.next(subscription).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
