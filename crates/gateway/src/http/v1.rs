@@ -10,7 +10,6 @@ mod sensors;
 mod users;
 mod why;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::middleware;
