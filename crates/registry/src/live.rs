@@ -269,7 +269,7 @@ impl Live {
             let Some(group) = self.groups.get_mut(group_id) else { continue };
             let (rows, interval) = read(view, &window.spec);
             group.windows.replace(id, interval);
-                        let difference = difference::between(&window.rows, &rows, group.total, |row| {
+            let difference = difference::between(&window.rows, &rows, group.total, |row| {
                 match (view.get(Kind::Sensor, row.id()), self.causes.get(row.id())) {
                     (Some(held), _) if group.query.filter.matches_held(held) => LeftCause::Moved,
                     (Some(_), _) => LeftCause::Filtered,

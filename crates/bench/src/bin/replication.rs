@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sensocto_bench::{Times, sensor};
 use sensocto_node::engine::{self, Inbound};
 use sensocto_node::{
-    EventKind, Generation, Handle, Kind, LocalEntry, Next, Node, NodeConfig, NodeName, Origin, PeerConfig, PeerState, Record,
-    RegistryConfig,
+    EventKind, Generation, Handle, Kind, LocalEntry, Next, Node, NodeConfig, NodeName, Origin, PeerConfig, PeerState,
+    Record, RegistryConfig,
 };
 
 /// What has to happen happens within this, or the benchmark fails.
@@ -50,11 +50,8 @@ struct Member {
 
 impl Member {
     fn start(args: &[String]) -> Result<Member, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(std::env::current_exe()?).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut member = Member { child, stdin, stdout };
@@ -165,7 +162,9 @@ async fn raw_member(name: &str, listen: &str, join: &str) -> Result<(), Failure>
 fn start_members(kind: &str, join: SocketAddr) -> Result<Vec<Member>, Failure> {
     ["b", "c"]
         .iter()
-        .map(|name| Member::start(&[kind.to_owned(), (*name).to_owned(), free_address()?.to_string(), join.to_string()]))
+        .map(|name| {
+            Member::start(&[kind.to_owned(), (*name).to_owned(), free_address()?.to_string(), join.to_string()])
+        })
         .collect()
 }
 
