@@ -16,6 +16,8 @@ mod log;
 pub mod message;
 mod now;
 mod peer;
+#[doc(hidden)]
+pub mod planted;
 mod registry;
 mod replica;
 mod set_hash;

@@ -11,6 +11,7 @@ use sensocto_model::{Key, Origin, Record, Stamp, Version};
 
 use crate::entry::{Entry, EntrySet};
 use crate::message::{self, Ask, Chunk, Delta, Message, Put, Reached, Removal};
+use crate::planted::{self, Fault};
 
 /// Bytes that a line of a delta costs beyond its key and its record.
 const LINE_BYTES: usize = 32;
@@ -48,7 +49,10 @@ impl OriginLog {
 
     /// Registers or changes an entry.
     pub(crate) fn put(&mut self, key: Key, record: Record, stamp: Stamp) -> Arc<Entry> {
-        self.version = self.version.next();
+        if !(planted::is(Fault::UpdateKeepsVersion) && self.entries.get(&key).is_some()) {
+            self.version = self.version.next();
+        }
+        let record = if planted::is(Fault::FirstWriteWins) { self.first_record(&key, record) } else { record };
         let entry = Arc::new(Entry::new(record, self.version, stamp));
         if let Some(old) = self.entries.insert(key.clone(), Arc::clone(&entry)) {
             self.by_version.remove(&old.version);
@@ -61,11 +65,19 @@ impl OriginLog {
         entry
     }
 
+    /// What an entry said first: a planted fault keeps that.
+    fn first_record(&self, key: &Key, record: Record) -> Record {
+        self.entries.get(key).and_then(|old| old.record().cloned()).unwrap_or(record)
+    }
+
     /// Removes an entry, because of another node's registration or not, and remembers that it did.
     pub(crate) fn remove(&mut self, key: &Key, moved_to: Option<Reached>) -> Option<Arc<Entry>> {
         let old = self.entries.remove(key)?;
         self.version = self.version.next();
         self.by_version.remove(&old.version);
+        if planted::is(Fault::TombstoneForgotten) {
+            return Some(old);
+        }
         self.by_version.insert(self.version, key.clone());
         self.removals.insert(self.version, key.clone());
         self.tombstones.insert(key.clone(), Tombstone { version: self.version, moved_to });
@@ -76,28 +88,35 @@ impl OriginLog {
     /// published yet.
     pub(crate) fn forget_removals(&mut self, acknowledged: Version, published: Version, tombstones_max: usize) {
         while let Some((version, key)) = self.removals.get_min().cloned() {
-            let wanted = version > acknowledged && self.tombstones.len() <= tombstones_max;
+            let bounded = planted::is(Fault::TombstonesUnbounded) || self.tombstones.len() <= tombstones_max;
+            let wanted = version > acknowledged && bounded;
             if wanted || version > published {
                 return;
             }
             self.removals.remove(&version);
             self.by_version.remove(&version);
             self.tombstones.remove(&key);
-            self.floor = version;
+            if !planted::is(Fault::FloorForgotten) {
+                self.floor = version;
+            }
         }
     }
 
-    /// Whether a replica at `after` can be brought forward by deltas. An empty one can always: it has nothing to remove.
+    /// Whether a replica at `after` can be brought forward by deltas. An empty one is no exception: while the answer is on its way, a
+    /// delta may bring it something whose removal is forgotten.
     fn reaches_back_to(&self, after: Version) -> bool {
-        after == Version::ZERO || after >= self.floor
+        after >= self.floor
     }
 
     /// What changed after `after`, as far as about `bytes_max` bytes go; `None` where there is nothing.
     pub(crate) fn delta(&self, after: Version, bytes_max: usize) -> Option<Delta> {
-        let mut delta = Delta { after, upto: after, more: true, removals: Vec::new(), puts: Vec::new() };
+        let mut delta = Delta { after, upto: after, read_at: self.version, removals: Vec::new(), puts: Vec::new() };
         let mut bytes = 0;
         for (version, key) in self.by_version.range::<_, Version>((Bound::Excluded(&after), Bound::Unbounded)) {
             if bytes >= bytes_max {
+                if planted::is(Fault::RemovalCutOff) {
+                    delta.removals.pop();
+                }
                 return Some(delta);
             }
             match self.entries.get(key) {
@@ -116,7 +135,6 @@ impl OriginLog {
         }
         // Versions of changes that were overtaken are in nobody's list any more, but everybody passes them.
         delta.upto = self.version;
-        delta.more = false;
         (delta.upto > after).then_some(delta)
     }
 }

@@ -8,6 +8,7 @@ use sensocto_model::{NodeName, Origin, Version};
 
 use crate::entry::EntrySet;
 use crate::message::Digest;
+use crate::planted::{self, Fault};
 use crate::replica::Replica;
 use crate::view::{NodeView, StateCause};
 
@@ -127,7 +128,8 @@ impl Peer {
 
     /// When its copy here counts as missing something; `None` while it does not.
     pub(crate) fn behind_at(&self, patience: Duration) -> Option<Duration> {
-        if self.gap || self.diverged || self.claimed() > self.replica.version() {
+        let behind = self.claimed() > self.replica.version() && !planted::is(Fault::BehindNotAsked);
+        if self.gap || self.diverged || behind {
             Some(self.ask_not_before)
         } else if !self.replica.is_settled() {
             // The rest of what was sent in parts is on its way, unless it was lost.

@@ -18,6 +18,7 @@ use crate::log::OriginLog;
 use crate::message::{self, Digest, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState};
+use crate::planted::{self, Fault};
 use crate::replica::DeltaStatus;
 use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
 
@@ -179,6 +180,8 @@ pub struct Registry {
     coalescer: Coalescer,
     next_digest: Duration,
     last_tick: Duration,
+    /// When anything last came: a longer silence than ticks leave was a sleep.
+    awake_at: Duration,
     peers: BTreeMap<NodeName, Peer>,
     view: View,
     nodes_dirty: bool,
@@ -206,6 +209,7 @@ impl Registry {
             coalescer: Coalescer::default(),
             next_digest: now.mono,
             last_tick: now.mono,
+            awake_at: now.mono,
             peers: BTreeMap::new(),
             nodes_dirty: true,
             departing: VecDeque::new(),
@@ -279,7 +283,8 @@ impl Registry {
         let key = record.key();
         // Later than whatever holds the key as far as this node knows, so that the newest registration wins even where clocks differ.
         let held = self.view.get(key.kind, key.id.as_str()).map_or(Stamp::default(), |held| held.entry.stamp);
-        let stamp = self.clock.max(held).after(now.wall_ms);
+        let after = if planted::is(Fault::StampFromWall) { Stamp::default() } else { self.clock.max(held) };
+        let stamp = after.after(now.wall_ms);
         self.clock = stamp;
         let mark = self.put(key, record, stamp);
         Ok(Registration { stamp, mark })
@@ -313,7 +318,8 @@ impl Registry {
     /// Takes out the entry that this node holds by the registration of `stamp`; `None` where another registration took its place, here
     /// or on another node.
     pub fn unregister(&mut self, key: &Key, stamp: Stamp) -> Option<Mark> {
-        if self.log.entries().get(key).is_none_or(|entry| entry.stamp != stamp) {
+        let other = |entry: &Arc<crate::entry::Entry>| entry.stamp != stamp && !planted::is(Fault::UnregisterAnyStamp);
+        if self.log.entries().get(key).is_none_or(other) {
             return None;
         }
         self.log.remove(key, None);
@@ -333,10 +339,17 @@ impl Registry {
         // What this node holds was shown before: nothing else can have taken its place.
         let may_be_mine = event.held.origin != self.me && event.previous.is_some();
         let mine = if may_be_mine { self.log.entries().get(&event.key) } else { None };
-        if let Some(stamp) = mine.map(|entry| entry.stamp) {
+        if let Some(stamp) = mine.map(|entry| entry.stamp).filter(|_| !planted::is(Fault::LoserNotTold)) {
             self.yield_to(&event.key, &event.held);
             let by = Origin::clone(&event.held.origin);
             self.outputs.push_back(Output::Superseded { key: event.key.clone(), stamp, by });
+        }
+        let other_owner = |previous: &Held| previous.origin != event.held.origin;
+        if planted::is(Fault::NewOwnerUntold) && event.previous.as_ref().is_some_and(other_owner) {
+            return;
+        }
+        if planted::is(Fault::ToldTwice) && event.kind == crate::view::EventKind::Registered {
+            self.outputs.push_back(Output::Event(event.clone()));
         }
         self.outputs.push_back(Output::Event(event));
     }
@@ -369,6 +382,9 @@ impl Registry {
 
     fn publish_digest(&mut self, now: Now) {
         self.next_digest = now.mono + self.config.digest_interval;
+        if planted::is(Fault::IdleIsSilent) && self.log.entries().len() > 0 {
+            return;
+        }
         let reached = self
             .peers
             .values()

@@ -6,6 +6,7 @@ use sensocto_model::{Interner, Key, Version};
 
 use crate::entry::{Entry, EntrySet};
 use crate::message::{Chunk, Delta, Put, Reached, Sets};
+use crate::planted::{self, Fault};
 
 /// What became of one entry.
 #[derive(Debug)]
@@ -48,6 +49,10 @@ pub(crate) struct Replica {
     entries: EntrySet,
     version: Version,
     settled: Version,
+    /// The furthest that the log stood when something of this copy was read from it.
+    read_at: Version,
+    /// What was read from the log before this is older than what an earlier copy held.
+    least: Version,
     staging: Option<Staging>,
     held_back: Vec<Delta>,
     held_back_bytes: usize,
@@ -64,6 +69,17 @@ struct Staging {
 }
 
 impl Replica {
+    /// An empty copy in the place of this one, which takes nothing older than what this one held.
+    pub(crate) fn forget(&mut self) -> Replica {
+        let least = self.least.max(self.version);
+        std::mem::replace(self, Replica { least, ..Replica::default() })
+    }
+
+    /// What is older than this is not taken: an earlier copy here held more.
+    pub(crate) fn least(&self) -> Version {
+        self.least
+    }
+
     /// Everything up to here has been applied.
     pub(crate) fn version(&self) -> Version {
         self.version
@@ -90,13 +106,20 @@ impl Replica {
         if let Err(reason) = check_delta(&delta) {
             return DeltaStatus::Refused(reason);
         }
-        if delta.upto <= self.version {
+        if delta.read_at < self.least {
             return DeltaStatus::Duplicate;
         }
-        if delta.after > self.version {
+        if delta.upto <= self.version && !planted::is(Fault::DuplicateApplied) {
+            return DeltaStatus::Duplicate;
+        }
+        if delta.after > self.version && !planted::is(Fault::GapSkipped) {
             return DeltaStatus::Gap;
         }
         for removal in delta.removals {
+            let before = |entry: &Arc<Entry>| entry.version.next() != removal.version;
+            if planted::is(Fault::RemovalNeedsNeighbour) && self.entries.get(&removal.key).is_some_and(before) {
+                continue;
+            }
             if self.entries.get(&removal.key).is_none_or(|entry| entry.version < removal.version) {
                 self.entries.remove(&removal.key);
                 // Told even where there was nothing: what an earlier generation of the node left under this key is settled by it.
@@ -115,7 +138,8 @@ impl Replica {
             }
         }
         self.version = delta.upto;
-        if !delta.more {
+        self.read_at = self.read_at.max(delta.read_at);
+        if self.version >= self.read_at || planted::is(Fault::UnsettledIsSettled) {
             self.settled = delta.upto;
         }
         DeltaStatus::Applied
@@ -133,7 +157,7 @@ impl Replica {
 
     /// Keeps a delta that came before what it builds on; `false` where it had to be dropped, to be repaired later.
     pub(crate) fn hold_back(&mut self, delta: Delta, bytes: usize, bytes_max: usize) -> bool {
-        let fits = self.held_back_bytes + bytes <= bytes_max;
+        let fits = self.held_back_bytes + bytes <= bytes_max || planted::is(Fault::HeldBackUnbounded);
         if fits {
             self.held_back_bytes += bytes;
             self.held_back.push(delta);
@@ -171,14 +195,18 @@ impl Replica {
             staging.entries.insert(key, Arc::new(entry));
         }
         staging.number += 1;
-        if !chunk.last {
+        let half = planted::is(Fault::HalfALog);
+        if !chunk.last && !half {
             self.staging = Some(staging);
             return ChunkStatus::Kept;
         }
-        if *staging.entries.sets() != staging.sets {
+        if *staging.entries.sets() != staging.sets && !half {
             return ChunkStatus::Refused("chunks_do_not_add_up");
         }
-        if staging.upto < self.version && !may_go_back {
+        if staging.upto < self.least {
+            return ChunkStatus::Older;
+        }
+        if staging.upto < self.version && !may_go_back && !planted::is(Fault::OlderLogTaken) {
             return ChunkStatus::Older;
         }
         self.replace(staging.entries, staging.upto, changes);
@@ -192,7 +220,7 @@ impl Replica {
 
     fn replace(&mut self, entries: EntrySet, version: Version, changes: &mut Vec<Change>) {
         for (key, _) in self.entries.iter() {
-            if entries.get(key).is_none() {
+            if entries.get(key).is_none() && !planted::is(Fault::MissedRemovalsKept) {
                 changes.push(Change { key: key.clone(), new: None, moved_to: None });
             }
         }
@@ -205,15 +233,16 @@ impl Replica {
         self.entries = entries;
         self.version = version;
         self.settled = version;
+        self.read_at = version;
     }
 }
 
 /// Whether a delta says what an origin can say.
 pub(crate) fn check_delta(delta: &Delta) -> Result<(), &'static str> {
-    if !delta.upto.is_plausible() {
+    if !delta.read_at.is_plausible() {
         return Err("version_implausible");
     }
-    if delta.after >= delta.upto {
+    if delta.after >= delta.upto || delta.upto > delta.read_at {
         return Err("delta_backwards");
     }
     let within = |version: Version| version > delta.after && version <= delta.upto;

@@ -134,5 +134,5 @@ pub(crate) fn removal(id: &str, version: u64) -> Removal {
 }
 
 pub(crate) fn delta(after: u64, upto: u64, removals: Vec<Removal>, puts: Vec<Put>) -> Delta {
-    Delta { after: Version(after), upto: Version(upto), more: false, removals, puts }
+    Delta { after: Version(after), upto: Version(upto), read_at: Version(upto), removals, puts }
 }

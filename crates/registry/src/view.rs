@@ -18,6 +18,7 @@ use sensocto_model::{Key, Kind, NodeName, Origin, Record, Stamp, Version};
 
 use crate::entry::Entry;
 use crate::peer::PeerState;
+use crate::planted::{self, Fault};
 use index::{Placed, SensorIndex, Whereabouts};
 use table::{Label, Row, Table};
 
@@ -411,12 +412,17 @@ impl Holding {
 
     /// Who holds the id once one origin holds `new` of it.
     fn with(&self, origin: &Origin, new: Option<Held>) -> Option<Holding> {
-        let others = self.holders().iter().filter(|held| *held.origin != *origin).cloned();
+        let moved = planted::is(Fault::MovedOldRemovesNew) && new.is_none();
+        let others = self.holders().iter().filter(|held| *held.origin != *origin && !moved).cloned();
         let mut holders: Vec<Held> = others.chain(new).collect();
         if holders.len() < 2 {
             return holders.pop().map(Holding::One);
         }
-        holders.sort_by(|one, other| other.rank().cmp(&one.rank()));
+        if planted::is(Fault::LastSeenWins) {
+            holders.reverse();
+        } else {
+            holders.sort_by(|one, other| other.rank().cmp(&one.rank()));
+        }
         Some(Holding::Several(holders.into_boxed_slice()))
     }
 }

@@ -31,6 +31,20 @@ pub(crate) const STEPS: &[Step] = &[
         run: rust,
     },
     Step {
+        name: "simulator",
+        what: "2,000 seeds of whole clusters under faults, each run twice",
+        after: &[],
+        prepare: always,
+        run: simulator,
+    },
+    Step {
+        name: "planted",
+        what: "the simulator finds each fault that is planted in the registry",
+        after: &["simulator"],
+        prepare: always,
+        run: planted,
+    },
+    Step {
         name: "clients",
         what: "the phoenix npm package and a V1 client against real nodes",
         after: &["web-build"],
@@ -66,8 +80,26 @@ fn clippy(root: &Path) -> Result<(), String> {
     cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
+/// The property tests draw the same cases each time, so that a run fails for what was changed; `PROPTEST_RNG_SEED` and
+/// `PROPTEST_CASES` in the environment choose others.
 fn rust(root: &Path) -> Result<(), String> {
-    cargo(root, &["test", "--workspace"])
+    let args = ["test", "--workspace"];
+    println!("$ cargo {}", args.join(" "));
+    let mut command = Command::new(process::cargo());
+    command.args(args).current_dir(root).stdin(Stdio::null());
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        command.env("PROPTEST_RNG_SEED", "1");
+    }
+    process::finish("cargo", &args, &mut command)
+}
+
+fn simulator(root: &Path) -> Result<(), String> {
+    let seeds = ["--seeds", "2000", "--twice", "--points"];
+    cargo(root, &[&["run", "--quiet", "--package", "sensocto-sim", "--"][..], &seeds].concat())
+}
+
+fn planted(root: &Path) -> Result<(), String> {
+    cargo(root, &["run", "--quiet", "--package", "sensocto-sim", "--features", "planted", "--", "--planted", "all"])
 }
 
 fn check_arrows(root: &Path) -> Result<(), String> {

@@ -143,7 +143,13 @@ fn any_message() -> impl Strategy<Value = Message> {
     let removal =
         (any_key(), any::<u64>()).prop_map(|(key, version)| Removal { key, version: Version(version), moved_to: None });
     let delta = (any::<(u64, u64)>(), vec(removal, 0..5), vec(any_put(), 0..5)).prop_map(|(span, removals, puts)| {
-        Message::Delta(Delta { after: Version(span.0), upto: Version(span.1), more: false, removals, puts })
+        Message::Delta(Delta {
+            after: Version(span.0),
+            upto: Version(span.1),
+            read_at: Version(span.1),
+            removals,
+            puts,
+        })
     });
     let reached =
         (any_origin(), any::<u64>()).prop_map(|(origin, version)| Reached { origin, version: Version(version) });

@@ -10,6 +10,7 @@ use crate::log::Answer;
 use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState, Retired};
+use crate::planted::{self, Fault};
 use crate::replica::{Change, ChunkStatus, Replica, check_delta};
 use crate::view::Cause;
 
@@ -23,6 +24,7 @@ impl Registry {
     /// Says why the bytes are no frame; that is counted, and nothing has changed. What a frame says wrongly is counted and ignored
     /// without an error: it is the sender's fault, and this node goes on.
     pub fn handle_frame(&mut self, frame: &[u8], now: Now) -> Result<(), FrameError> {
+        self.awake(now);
         let (sender, message) = message::decode(frame).inspect_err(|error| self.counters.refuse(error.as_str()))?;
         self.wall_ms = now.wall_ms;
         if sender.node == self.me.node {
@@ -48,6 +50,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::handle_frame`].
     pub fn handle_answer_frame(&mut self, id: u64, frame: &[u8], now: Now) -> Result<(), FrameError> {
+        self.awake(now);
         let (sender, message) = message::decode(frame).inspect_err(|error| self.counters.refuse(error.as_str()))?;
         let asked = self.peers.values_mut().find_map(|peer| peer.asking.as_mut().filter(|asking| asking.id == id));
         let Some(asking) = asked.filter(|asking| asking.to == sender.node) else {
@@ -100,7 +103,7 @@ impl Registry {
             return false;
         }
         let peer = self.peers.entry(sender.node.clone()).or_insert_with(|| Peer::new(sender.clone(), now.mono));
-        if sender.generation < peer.origin.generation {
+        if sender.generation < peer.origin.generation && !planted::is(Fault::OldGenerationHeard) {
             self.counters.refuse("generation_retired");
             return false;
         }
@@ -119,7 +122,11 @@ impl Registry {
         peer.retired = old.retired;
         let entries = old.replica.entries().clone();
         if entries.len() > 0 {
-            peer.retired.push(Retired { origin: old.origin, entries, remove_at: now.mono + self.config.grace });
+            let grace = if planted::is(Fault::RetiredAtOnce) { std::time::Duration::ZERO } else { self.config.grace };
+            peer.retired.push(Retired { origin: old.origin, entries, remove_at: now.mono + grace });
+        }
+        if planted::is(Fault::GenerationKeepsCopy) {
+            peer.replica = old.replica;
         }
         let dropped = (peer.retired.len() > self.config.retired_max).then(|| peer.retired.remove(0));
         if let Some(dropped) = dropped {
@@ -133,7 +140,7 @@ impl Registry {
             self.counters.refuse(reason);
             return;
         }
-        let gap = delta.after > peer.replica.version();
+        let gap = delta.after > peer.replica.version() && !planted::is(Fault::GapSkipped);
         let whole_on_its_way = peer.asking.as_ref().is_some_and(|asking| asking.whole);
         if gap || (whole_on_its_way && delta.upto > peer.replica.version()) {
             if gap {
@@ -202,7 +209,7 @@ impl Registry {
             ChunkStatus::Older => self.counters.refuse("chunks_older"),
             ChunkStatus::Refused(reason) => self.counters.refuse(reason),
         }
-        self.show_changes(&node, changes);
+        self.show_changes(if planted::is(Fault::WrongOwner) { from } else { &node }, changes);
     }
 
     /// Puts what changed in a copy into the view.
@@ -224,7 +231,9 @@ impl Registry {
                 self.observe(new.stamp);
             }
             match change.moved_to {
-                Some(until) if !self.has_reached(&until) => self.let_depart(change.key, &origin, until),
+                Some(until) if !self.has_reached(&until) && !planted::is(Fault::DepartAtOnce) => {
+                    self.let_depart(change.key, &origin, until)
+                }
                 Some(_) | None => self.show(&origin, change.key, change.new, Cause::Unregistered),
             }
         }
@@ -284,9 +293,14 @@ impl Registry {
     }
 
     fn depart(&mut self, departing: Departing) {
+        if planted::is(Fault::LingerForever) {
+            return;
+        }
         // Its origin may have registered it anew meanwhile.
         let held = self.peers.get(&departing.origin.node).is_some_and(|peer| {
-            *peer.origin == *departing.origin && peer.replica.entries().get(&departing.key).is_some()
+            let here = *peer.origin == *departing.origin && peer.replica.entries().get(&departing.key).is_some();
+            let retired = peer.retired.iter().filter(|retired| retired.origin == departing.origin);
+            here || retired.into_iter().any(|retired| retired.entries.get(&departing.key).is_some())
         });
         if !held {
             self.show(&departing.origin, departing.key, None, Cause::Unregistered);
@@ -303,7 +317,7 @@ impl Registry {
     /// Takes everything of a node out of the view and forgets its copy; its generation stays known.
     pub(super) fn drop_entries(&mut self, node: &NodeName, cause: Cause) {
         let Some(peer) = self.peers.get_mut(node) else { return };
-        let replica = std::mem::take(&mut peer.replica);
+        let replica = peer.replica.forget();
         let retired = std::mem::take(&mut peer.retired);
         let origin = Arc::clone(&peer.origin);
         peer.digest = None;

@@ -6,6 +6,7 @@ use super::{Output, Registry};
 use crate::message::{self, Ask, Digest, Message};
 use crate::now::Now;
 use crate::peer::{Asking, PeerState};
+use crate::planted::{self, Fault};
 
 impl Registry {
     /// Asks for what the copy of `node`'s log misses, unless a question is under way or there is nobody to ask.
@@ -32,7 +33,8 @@ impl Registry {
         self.counters.asks += 1;
         let frame = message::encode(&self.me, &Message::Ask(Ask { id, origin, after }));
         if let Some(peer) = self.peers.get_mut(node) {
-            let deadline = now.mono + self.config.ask_timeout;
+            let patience = if planted::is(Fault::AskWaitsForEver) { 1_000 } else { 1 };
+            let deadline = now.mono + self.config.ask_timeout * patience;
             peer.asking = Some(Asking { id, to: to.clone(), asked_at: now.mono, deadline, whole: after.is_none() });
         }
         self.outputs.push_back(Output::Ask { to, id, frame });
@@ -48,7 +50,7 @@ impl Registry {
             .filter_map(|(name, other)| {
                 let digest = other.digest.as_ref()?;
                 let version = message::reached(digest, &origin.node, origin.generation)?;
-                (version > peer.replica.settled()).then_some((version, name))
+                (version > peer.replica.settled() && version >= peer.replica.least()).then_some((version, name))
             })
             .max_by_key(|(version, _)| *version)
             .map(|(_, name)| name.clone())
@@ -107,6 +109,7 @@ impl Registry {
         for reached in &digest.reached {
             let Some(peer) = self.peers.get_mut(&reached.origin.node) else { continue };
             let gone = matches!(peer.state, PeerState::Suspect | PeerState::Unreachable);
+            let gone = gone || (peer.state == PeerState::Removed && planted::is(Fault::RemovedBroughtBack));
             let ahead = reached.version > peer.replica.settled() && reached.version.is_plausible();
             if gone && ahead && *peer.origin == reached.origin {
                 peer.gap = true;

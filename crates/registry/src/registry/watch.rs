@@ -8,6 +8,7 @@ use super::Registry;
 use crate::message;
 use crate::now::Now;
 use crate::peer::{Peer, PeerState};
+use crate::planted::{self, Fault};
 use crate::view::{Cause, StateCause};
 
 /// A node that the engine lost may still have frames on the way: for this long after the loss they are no sign of life.
@@ -19,6 +20,7 @@ const MASS_LOSS_NODES_MIN: usize = 2;
 impl Registry {
     /// The engine sees a node.
     pub fn handle_peer_up(&mut self, origin: &Origin, now: Now) {
+        self.awake(now);
         if origin.node == self.me.node || !self.meet(origin, now) {
             return;
         }
@@ -38,6 +40,7 @@ impl Registry {
 
     /// The engine lost a node.
     pub fn handle_peer_down(&mut self, origin: &Origin, now: Now) {
+        self.awake(now);
         let Some(peer) = self.peers.get_mut(&origin.node) else { return };
         if *peer.origin != *origin || matches!(peer.state, PeerState::Unreachable | PeerState::Removed) {
             return;
@@ -51,6 +54,7 @@ impl Registry {
         let Some(peer) = self.peers.get_mut(node) else { return };
         match peer.state {
             PeerState::Local | PeerState::Alive => {}
+            PeerState::Removed if planted::is(Fault::RemovedNeverReturns) => return,
             PeerState::Unreachable if now.mono < peer.since + AFTERGLOW => return,
             PeerState::Suspect | PeerState::Unreachable | PeerState::Removed => {
                 peer.enter(PeerState::Alive, StateCause::Heard, now.mono);
@@ -77,12 +81,30 @@ impl Registry {
 
     /// Whoever slept cannot say that others were silent (Lifeguard, "Local health"): after a gap the count starts anew.
     fn doubt_myself(&mut self, now: Now) {
-        let slept_at = std::mem::replace(&mut self.last_tick, now.mono);
-        let away = now.mono.saturating_sub(slept_at);
-        self.wall_ms = now.wall_ms;
-        if away <= self.config.digest_interval * 3 / 2 {
-            return;
+        let away = now.mono.saturating_sub(self.last_tick);
+        self.awake(now);
+        self.last_tick = now.mono;
+        let jumped = Duration::from_millis(now.wall_ms.saturating_sub(self.wall_ms)).saturating_sub(away);
+        if planted::is(Fault::WallClockExpiry) {
+            for peer in self.peers.values_mut() {
+                peer.since = peer.since.saturating_sub(jumped);
+                peer.heard_at = peer.heard_at.saturating_sub(jumped);
+            }
         }
+        self.wall_ms = now.wall_ms;
+    }
+
+    /// Whoever slept cannot say that others were silent: it finds out at whatever comes first.
+    pub(super) fn awake(&mut self, now: Now) {
+        let slept_at = std::mem::replace(&mut self.awake_at, now.mono);
+        let away = now.mono.saturating_sub(slept_at);
+        if away > self.config.digest_interval * 3 / 2 && !planted::is(Fault::SelfDoubtForgotten) {
+            self.move_on(slept_at, away, now);
+        }
+    }
+
+    /// Moves on, by the length of a sleep, all that began before it.
+    fn move_on(&mut self, slept_at: Duration, away: Duration, now: Now) {
         for peer in self.peers.values_mut() {
             peer.heard_at = now.mono;
             // What was to happen meanwhile may have been prevented by something that waits to be read: all that began before is
@@ -134,13 +156,15 @@ impl Registry {
             peer.enter(PeerState::Unreachable, StateCause::Silent, now.mono);
             self.nodes_dirty = true;
         }
-        if peer.state == PeerState::Unreachable && now.mono >= peer.since + grace {
+        let over = now.mono >= peer.since + grace || planted::is(Fault::GraceForgotten);
+        if peer.state == PeerState::Unreachable && over && !planted::is(Fault::NeverRemoved) {
             self.remove_or_hold(node, now);
         }
         let Some(peer) = self.peers.get_mut(node) else { return };
         let mut over = Vec::new();
         peer.retired.retain_mut(|retired| {
             let keep = now.mono < retired.remove_at && retired.entries.len() > 0;
+            let keep = keep || planted::is(Fault::RetiredForever);
             if !keep {
                 over.push((std::sync::Arc::clone(&retired.origin), std::mem::take(&mut retired.entries)));
             }
@@ -161,9 +185,13 @@ impl Registry {
 
     /// The grace of an unreachable node is over: its entries leave, unless that looks like a network that failed.
     fn remove_or_hold(&mut self, node: &NodeName, now: Now) {
-        let held = self.is_mass_loss();
+        let held = self.is_mass_loss() && !planted::is(Fault::MassLossBelieved);
         let Some(peer) = self.peers.get_mut(node) else { return };
-        if !held || now.mono >= peer.since + self.config.long_grace {
+        if !held && peer.cause == StateCause::Held && now.mono < peer.since + self.config.long_grace {
+            // The others came back, and this one may follow.
+            peer.cause = StateCause::LinkLost;
+            peer.since = now.mono;
+        } else if !held || now.mono >= peer.since + self.config.long_grace {
             self.remove_node(node, now);
         } else if peer.cause != StateCause::Held {
             peer.cause = StateCause::Held;

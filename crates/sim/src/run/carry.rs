@@ -1,0 +1,182 @@
+//! What a process wants done: frames to everybody, questions, events to its viewers.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sensocto_model::Origin;
+use sensocto_registry::message::{self, Message};
+use sensocto_registry::{Cause, EventKind, Output};
+
+use super::{Job, Run};
+use crate::checkers::{Checked, Failure, ensure, events};
+use crate::names::{entry_number, node_number};
+use crate::network::Class;
+use crate::node::Input;
+
+impl Run<'_> {
+    /// Does what a node wants done.
+    pub(super) fn drain(&mut self, at: usize) -> Checked {
+        loop {
+            let mut outputs = std::mem::take(&mut self.outputs);
+            let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
+            while let Some(output) = process.registry.poll_output() {
+                outputs.push(output);
+            }
+            if outputs.is_empty() {
+                self.outputs = outputs;
+                return Ok(());
+            }
+            for output in outputs.drain(..) {
+                self.carry_out(at, output)?;
+            }
+            self.outputs = outputs;
+        }
+    }
+
+    fn carry_out(&mut self, at: usize, output: Output) -> Checked {
+        match output {
+            Output::Publish(frame) => self.publish(at, frame.into()),
+            Output::Ask { to, id, frame } => self.ask(at, node_number(&to), id, frame.into()),
+            Output::Event(event) => {
+                self.trace.number(event.held.entry.version.0 ^ (event.held.origin.generation.0 << 32));
+                self.trace.bytes(event.key.id.as_str().as_bytes());
+                self.trace.line(self.now, || {
+                    format!(
+                        "n{at} shows {:?} {} v{} of {}",
+                        event.kind, event.key, event.held.entry.version, event.held.origin
+                    )
+                });
+                self.points.reach(match event.kind {
+                    EventKind::Registered => "event_registered",
+                    EventKind::Updated
+                        if event.previous.as_ref().is_some_and(|was| was.origin != event.held.origin) =>
+                    {
+                        "event_other_owner"
+                    }
+                    EventKind::Updated => "event_updated",
+                    EventKind::Unregistered(Cause::Unregistered) => "event_unregistered",
+                    EventKind::Unregistered(Cause::NodeGone) => "event_node_gone",
+                    EventKind::Unregistered(Cause::NodeRestarted) => "event_node_restarted",
+                });
+                let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
+                self.around.me = at;
+                events::take(&mut process.viewer, &self.model, &event, self.around)
+            }
+            Output::Superseded { key, stamp, by } => {
+                self.points.reach("superseded");
+                self.trace.line(self.now, || format!("n{at} gave {key} up to {by}"));
+                let origin = (at, self.nodes[at].generation);
+                let entry = entry_number(&key).unwrap_or(u32::MAX);
+                if let Some(process) = self.nodes[at].process.as_mut() {
+                    process.removals += 1;
+                }
+                let held = self.model.moved(origin, entry, stamp, self.now);
+                ensure(held, "client", || format!("n{at} gave {key} up, which no client held there"))
+            }
+            Output::NameConflict { generation } => Err(Failure::new(
+                "name_conflict",
+                format!("n{at} hears of generation {generation} of itself, there is none"),
+            )),
+        }
+    }
+
+    fn publish(&mut self, at: usize, frame: Rc<[u8]>) -> Checked {
+        self.trace.bytes(&frame);
+        self.trace.line(self.now, || format!("n{at} publishes {}", frame_in_words(&frame)));
+        let generation = self.nodes[at].generation;
+        if let Some(process) = self.nodes[at].process.as_mut() {
+            process.traffic.published += 1;
+            if is_digest(&frame) {
+                process.removals_at_digests = [process.removals_at_digests[1], process.removals];
+            }
+        }
+        for to in (0..self.nodes.len()).filter(|to| *to != at) {
+            let fate = self.network.send(self.now, at, to, Class::Frame);
+            for (arrives_at, place) in [fate.first, fate.second].into_iter().flatten() {
+                let (bytes, damaged) = self.perhaps_damage(Rc::clone(&frame), fate.damaged);
+                let input = Input::Frame { from: at, generation, bytes, damaged };
+                self.queue_at(arrives_at, Job::Arrive { to, place: Some(place), input });
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, at: usize, to: Option<usize>, id: u64, frame: Rc<[u8]>) -> Checked {
+        self.trace.bytes(&frame);
+        self.trace.line(self.now, || format!("n{at} asks {to:?}, question {id}: {}", frame_in_words(&frame)));
+        let Some(to) = to.filter(|to| *to <= self.nodes.len() && *to != at) else {
+            return ensure(false, "authority", || format!("n{at} asks {to:?}"));
+        };
+        let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
+        process.traffic.asks += 1;
+        let number = process.number;
+        let fate = self.network.send(self.now, at, to, Class::Ask);
+        if let Some((arrives_at, place)) = fate.first {
+            let (frame, _) = self.perhaps_damage(frame, fate.damaged);
+            let input = Input::Ask { from: at, process: number, id, frame };
+            self.queue_at(arrives_at, Job::Arrive { to, place: Some(place), input });
+        }
+        Ok(())
+    }
+
+    /// The engine tells a node of another one, as well as it does.
+    pub(super) fn notice(&mut self, viewer: usize, origin: &Arc<Origin>, up: bool) {
+        let notices = if self.quiet { crate::plan::Notices::PROMPT } else { self.plan.setup.notices };
+        let times = 1 + u64::from(self.network.rng.chance(notices.repeated));
+        for _ in 0..times {
+            if self.network.rng.chance(notices.lost) {
+                self.points.reach("notice_lost");
+                continue;
+            }
+            let at = self.now + self.network.rng.between(1, 300) + self.network.rng.below(notices.late_ms + 1) * 1_000;
+            let input = if up { Input::Up(Arc::clone(origin)) } else { Input::Down(Arc::clone(origin)) };
+            self.queue_at(at, Job::Arrive { to: viewer, place: None, input });
+        }
+    }
+}
+
+/// Whether a frame is a digest, without reading all of it.
+fn is_digest(frame: &[u8]) -> bool {
+    // Format, the name with its length, the generation as a varint, then the number of the variant.
+    let Some(name_len) = frame.get(1) else { return false };
+    let rest = frame.get(2 + usize::from(*name_len)..).unwrap_or_default();
+    let after = rest.iter().position(|byte| byte & 0x80 == 0).unwrap_or(rest.len());
+    rest.get(after + 1) == Some(&1)
+}
+
+/// A frame for readers of a log.
+pub(super) fn frame_in_words(frame: &[u8]) -> String {
+    match message::decode(frame) {
+        Err(error) => format!("nothing readable ({error})"),
+        Ok((_, Message::Delta(delta))) => {
+            let put = |put: &message::Put| format!(" +{}@{}", put.key.id, put.version);
+            let removed = |removal: &message::Removal| {
+                let moved = removal.moved_to.as_ref().map(|to| format!("->{}@{}", to.origin, to.version));
+                format!(" -{}@{}{}", removal.key.id, removal.version, moved.unwrap_or_default())
+            };
+            let lines: String = delta.removals.iter().map(removed).chain(delta.puts.iter().map(put)).take(12).collect();
+            format!("delta {}..{}{}{lines}", delta.after, delta.upto, if delta.upto < delta.read_at { "+" } else { "" })
+        }
+        Ok((sender, Message::Digest(digest))) => {
+            let counts = digest.sets.0.map(|set| set.count);
+            let reached: String = digest
+                .reached
+                .iter()
+                .map(|reached| format!(" {}:{}", reached.origin, reached.version))
+                .take(12)
+                .collect();
+            format!("digest {sender} at {} of {counts:?};{reached}", digest.version)
+        }
+        Ok((_, Message::Ask(ask))) => format!("ask {} after {:?}", ask.origin, ask.after),
+        Ok((_, Message::Chunk(chunk))) => {
+            let last = if chunk.last { " last" } else { "" };
+            format!(
+                "chunk {} of {} up to {}, {} entries{last}",
+                chunk.number,
+                chunk.origin,
+                chunk.upto,
+                chunk.puts.len()
+            )
+        }
+    }
+}
