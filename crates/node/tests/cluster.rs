@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, Attributes, ConnectorId, Freshness, Handle, Kind, LastValue, Next, Node, NodeConfig, NodeName, Order,
-    PeerConfig, PeerState, Record, RegistryConfig, Sensor, SensorFilter, SensorId, SensorQuery, StartError, StateError,
-    StateSource, World,
+    AttributeId, Attributes, BreakerState, ConnectorId, Freshness, Generation, Handle, Kind, LastValue, MarkError,
+    Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sensor,
+    SensorFilter, SensorId, SensorQuery, StartError, StateError, StateSource, Version, World,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -127,6 +127,8 @@ async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
     assert_eq!(first.values.get(&celsius), Some(&value));
     let second = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
     assert_eq!((second.source, second.freshness), (StateSource::Cache, Freshness::Fresh));
+    let breaker = handles[1].breaker(&handles[0].me().node).expect("it was called");
+    assert!(breaker.state == BreakerState::Closed && breaker.round_trip.is_some(), "{breaker:?}");
     let unknown = SensorId::new("nobody").expect("an id");
     assert_eq!(
         handles[1].get_sensor_state(&unknown, age, timeout).await.expect_err("nobody has it"),
@@ -238,4 +240,45 @@ async fn an_address_in_use_or_unknown_is_said_clearly() {
         matches!(refused, StartError::JoinAddress { .. }) && refused.to_string().contains("nowhere.invalid"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_read_on_another_node_waits_for_what_was_written() {
+    let nodes = memory_cluster(&["a", "b"]);
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    until(&handles[1], "a is proved", |world| proved(world, 2)).await;
+    let mut held = Vec::new();
+    for number in 0..50 {
+        let id = format!("s{number}");
+        let entry = handles[0].register_sensor(sensor(&id)).await.expect("registered");
+        handles[1].reach(std::slice::from_ref(entry.mark()), DEADLINE).await.expect("it gets there");
+        assert_eq!(owner(&handles[1].world(), &id).as_deref(), Some("a"));
+        held.push(entry);
+    }
+    let mut later = held[0].mark().clone();
+    later.version = Version(1_000);
+    let late = handles[1].reach(std::slice::from_ref(&later), Duration::from_millis(1)).await;
+    assert!(matches!(late, Err(MarkError::TimedOut { .. })), "{late:?}");
+    let future = handles[0].reach(&[later], DEADLINE).await;
+    assert!(matches!(future, Err(MarkError::FromTheFuture(_))), "its own node knows better: {future:?}");
+    stop(nodes).await;
+}
+
+#[tokio::test]
+async fn a_sensor_is_not_found_only_when_nobody_who_could_know_it_says_so() {
+    let hub = Hub::default();
+    let node = Node::start_on(&config("a", None), |me| hub.connect(me)).expect("started");
+    let handle = node.handle();
+    let id = SensorId::new("s1").expect("an id");
+    let (age, timeout) = (Duration::from_secs(5), Duration::from_millis(50));
+    let alone = handle.get_sensor_state(&id, age, timeout).await.expect_err("nobody has it");
+    assert_eq!(alone, StateError::NotFound);
+    // A node that is there, has said nothing yet, and does not answer.
+    let silent = Origin { node: NodeName::new("b").expect("a name"), generation: Generation(1) };
+    let (engine, inbound) = hub.connect(silent);
+    until(&handle, "b is there", |world| world.view.nodes().len() == 2).await;
+    let unknown = handle.get_sensor_state(&id, age, timeout).await.expect_err("b may have it");
+    assert!(matches!(&unknown, StateError::Unknown { nodes } if nodes[0].as_str() == "b"), "{unknown}");
+    drop((engine, inbound));
+    stop(vec![node]).await;
 }

@@ -22,6 +22,15 @@ impl WindowRow {
         sensor.map(|sensor| sensor.sensor_id.as_str()).unwrap_or_default()
     }
 
+    /// Whether it is the very same entry: then nothing of it has to be looked at.
+    fn is(&self, other: &WindowRow) -> bool {
+        Arc::ptr_eq(&self.held.entry, &other.held.entry) && Arc::ptr_eq(&self.held.origin, &other.held.origin)
+    }
+
+    fn has_changed(&self, before: &WindowRow) -> bool {
+        !self.is(before) && self.state() != before.state()
+    }
+
     fn state(&self) -> (&Arc<Origin>, Version) {
         (&self.held.origin, self.held.entry.version)
     }
@@ -84,12 +93,12 @@ pub(crate) fn between(
 ) -> Option<Difference> {
     let mut difference = Difference { total, ..Difference::default() };
     // Most changes leave the order as it is: only what lies between the first and the last line that differ is compared by ids.
-    let same = |(one, other): &(&WindowRow, &WindowRow)| one.id() == other.id();
+    let same = |(one, other): &(&WindowRow, &WindowRow)| one.is(other) || one.id() == other.id();
     let head = old.iter().zip(new).take_while(same).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(same).count();
     let (old_end, new_end) = (old.len() - tail, new.len() - tail);
     let both_ends = old[..head].iter().zip(&new[..head]).chain(old[old_end..].iter().zip(&new[new_end..]));
-    difference.changed.extend(both_ends.filter(|(old, new)| old.state() != new.state()).map(|(_, new)| new.clone()));
+    difference.changed.extend(both_ends.filter(|(old, new)| new.has_changed(old)).map(|(_, new)| new.clone()));
     let (old, new) = (&old[head..old_end], &new[head..new_end]);
     let old_places: BTreeMap<&str, usize> = old.iter().enumerate().map(|(place, row)| (row.id(), place)).collect();
     let new_ids: BTreeSet<&str> = new.iter().map(WindowRow::id).collect();
@@ -101,7 +110,7 @@ pub(crate) fn between(
         match old_places.get(row.id()) {
             Some(old_place) => {
                 stayed.push((*old_place, place));
-                if old[*old_place].state() != row.state() {
+                if row.has_changed(&old[*old_place]) {
                     difference.changed.push(row.clone());
                 }
             }
