@@ -8,10 +8,11 @@ const WINDOW_FIRST: Duration = Duration::from_millis(1);
 const WINDOW_SMALL: Duration = Duration::from_millis(10);
 /// What is sent is counted for this long at a time.
 const PERIOD: Duration = Duration::from_millis(10);
-/// More lines than this in a period is load.
-const BUSY_LINES: f64 = 50.0;
+/// More lines than this in a period is load: 25,000 a second, which is far from what a link carries, but where frames of one line each
+/// begin to cost more than what is in them.
+const BUSY_LINES: f64 = 250.0;
 /// Fewer lines than this in a period is not.
-const CALM_LINES: f64 = 25.0;
+const CALM_LINES: f64 = 120.0;
 /// A delta of more lines than this may wait longer than [`WINDOW_SMALL`] for more.
 const LARGE_LINES: usize = 1_024;
 
@@ -98,7 +99,7 @@ mod tests {
     fn under_load_the_window_grows_to_ten_milliseconds_and_with_large_deltas_to_its_maximum() {
         let second = Duration::from_secs(1);
         let mut coalescer = Coalescer::default();
-        let sent = load(&mut coalescer, 20, second, second);
+        let sent = load(&mut coalescer, 60, second, second);
         assert!(coalescer.window() == WINDOW_SMALL && sent < 130, "{sent} deltas, window {:?}", coalescer.window());
         load(&mut coalescer, 500, second * 2, second);
         assert_eq!(coalescer.window(), MAX);

@@ -8,11 +8,15 @@ use sensocto_model::{Kind, Stamp, Version};
 #[test]
 fn under_load_changes_are_gathered() {
     let mut cluster = three();
-    let sent = cluster.node("a").published.len();
-    for number in 0..2_000 {
+    let mut sent = 0;
+    for number in 0..10_000 {
         cluster.register("a", &format!("s{number}"), "x");
-        if number % 10 == 0 {
+        if number % 50 == 0 {
             cluster.run(ms(1));
+        }
+        // What load is, is known after the first period of it.
+        if number == 1_000 {
+            sent = cluster.node("a").published.len();
         }
     }
     let frames = cluster.node("a").published.len() - sent;
