@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
@@ -128,14 +127,6 @@ pub(crate) fn host_of(url: &str) -> Result<&str, Failure> {
         return Err(Failure::Usage(format!("'{url}' is not the address of a node; write it as http://127.0.0.1:4000")));
     }
     Ok(host)
-}
-
-/// A page of sensors. Each is kept as it came, so that `--json` passes it on exactly.
-#[derive(Deserialize)]
-pub(crate) struct SensorPage {
-    pub(crate) sensors: Vec<Box<RawValue>>,
-    pub(crate) total: u64,
-    pub(crate) next: Option<String>,
 }
 
 /// What is shown of a sensor.

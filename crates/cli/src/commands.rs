@@ -2,11 +2,13 @@
 
 pub(crate) mod cluster;
 mod demo;
+mod paged;
 mod sensors;
 mod serve;
 mod simulate;
 mod token;
 mod users;
+mod watched;
 mod why;
 
 use std::future::Future;

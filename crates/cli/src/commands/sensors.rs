@@ -1,30 +1,24 @@
 //! `sensocto sensors list` and `sensors watch`.
 
-use std::time::Duration;
-
-use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::api::{Api, Sensor, SensorPage, host_of};
+use super::watched::unknown;
+use super::{paged, watched};
+use crate::api::{Api, Sensor};
 use crate::args::{FilterArgs, NodeArgs, OrderArgs};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
-use crate::stop;
-
-/// The largest page that nodes give.
-const PAGE: u64 = 1_000;
 
 pub(super) fn list(args: &NodeArgs, filter: &FilterArgs, order: &OrderArgs, limit: Option<u64>) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
-    let (sensors, total) = read(&api, &[filter.given(), order.given()].concat(), limit.unwrap_or(u64::MAX))?;
+    let given = [filter.given(), order.given()].concat();
+    let read = paged::read(&api, "sensors", &given, limit.unwrap_or(u64::MAX))?;
     if args.json {
-        let items: Vec<&str> = sensors.iter().map(|sensor| sensor.get()).collect();
-        return Ok(output::line(&format!(r#"{{"sensors":[{}],"total":{total}}}"#, items.join(",")))?);
+        return paged::print_json("sensors", &read);
     }
     let mut table = Table::new(&["SENSOR", "NAME", "TYPE", "CONNECTOR", "ROOM", "NODE", "FRESHNESS"]);
-    for sensor in &sensors {
+    for sensor in &read.lines {
         let sensor: Sensor = serde_json::from_str(sensor.get()).map_err(unknown)?;
         let room = sensor.room_id.unwrap_or_else(|| "-".to_owned());
         table.row([
@@ -40,65 +34,13 @@ pub(super) fn list(args: &NodeArgs, filter: &FilterArgs, order: &OrderArgs, limi
     for line in table.lines() {
         output::line(&line)?;
     }
-    Ok(output::line(&format!("{} of {total} sensors", sensors.len()))?)
-}
-
-/// Reads page after page until there are `wanted`, or no more.
-fn read(api: &Api, given: &[(&str, &str)], wanted: u64) -> Result<(Vec<Box<RawValue>>, u64), Failure> {
-    let mut sensors: Vec<Box<RawValue>> = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let limit = (wanted - sensors.len() as u64).min(PAGE).to_string();
-        let mut query = given.to_vec();
-        query.push(("limit", &limit));
-        query.extend(after.as_deref().map(|after| ("after", after)));
-        let page: SensorPage = api.get("/api/v1/sensors", &query)?;
-        sensors.extend(page.sensors);
-        match page.next {
-            Some(next) if (sensors.len() as u64) < wanted => after = Some(next),
-            Some(_) | None => return Ok((sensors, page.total)),
-        }
-    }
+    Ok(output::line(&format!("{} of {} sensors", read.lines.len(), read.total))?)
 }
 
 pub(super) async fn watch(args: &NodeArgs, filter: &FilterArgs) -> Result<(), Failure> {
-    let url = format!("ws://{}", host_of(&args.url)?);
-    let options = ClientOptions { token: args.token.clone(), ..ClientOptions::new([url]) };
-    let client = Client::connect(options)
-        .await
-        .map_err(|error| Failure::failed(format!("{error}; is a node running there?")))?;
     let params: Map<String, Value> =
         filter.given().into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
-    let mut channel = client.join("discovery:sensors", params).await.map_err(Failure::failed)?;
-    let outcome = tokio::select! {
-        outcome = show(&mut channel, args.json) => outcome,
-        outcome = stop::requested() => outcome,
-    };
-    // Nobody waits for a goodbye to a node that is slow.
-    let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
-    outcome
-}
-
-async fn show(channel: &mut Channel, json: bool) -> Result<(), Failure> {
-    while let Some(event) = channel.next().await {
-        match event {
-            ChannelEvent::Message { event, payload } if json => {
-                let event = Value::from(event);
-                output::line(&format!(r#"{{"event":{event},"payload":{}}}"#, payload.get()))?;
-            }
-            ChannelEvent::Message { event, payload } => {
-                for line in lines(&event, payload.get())? {
-                    output::line(&line)?;
-                }
-            }
-            ChannelEvent::Lagged => channel.rejoin().await.map_err(Failure::failed)?,
-            ChannelEvent::Disconnected if json => output::line(r#"{"event":"disconnected"}"#)?,
-            ChannelEvent::Disconnected => output::line("! the connection is lost; trying again")?,
-            ChannelEvent::Closed => return Err(Failure::failed("the node closed the topic")),
-            ChannelEvent::Rejoined { .. } | ChannelEvent::Binary { .. } => {}
-        }
-    }
-    Ok(())
+    watched::watch(args, "discovery:sensors", Value::Object(params), lines).await
 }
 
 #[derive(Deserialize)]
@@ -169,10 +111,6 @@ fn lines(event: &str, payload: &str) -> Result<Vec<String>, Failure> {
 fn described(mark: char, sensor: &Sensor) -> String {
     let Sensor { sensor_id, sensor_name, sensor_type, connector_id, node, .. } = sensor;
     format!("{mark} {sensor_id} \"{sensor_name}\" ({sensor_type}, connector {connector_id}) on {node}")
-}
-
-fn unknown(error: serde_json::Error) -> Failure {
-    Failure::failed(format!("the node said what this program does not know: {error}"))
 }
 
 #[cfg(test)]

@@ -1,28 +1,16 @@
 //! `sensocto users list` and `users watch`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::api::{Api, host_of};
+use super::watched::unknown;
+use super::{paged, watched};
+use crate::api::Api;
 use crate::args::{NodeArgs, UsersFilterArgs};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
-use crate::stop;
-
-/// The largest page that nodes give.
-const PAGE: u64 = 1_000;
-
-#[derive(Deserialize)]
-struct Page {
-    users: Vec<Box<RawValue>>,
-    total: u64,
-    next: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct User {
@@ -43,20 +31,19 @@ struct Connection {
 
 pub(super) fn list(args: &NodeArgs, filter: &UsersFilterArgs, limit: Option<u64>) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
-    let (users, total) = read(&api, filter, limit.unwrap_or(u64::MAX))?;
+    let read = paged::read(&api, "users", &filter.given(), limit.unwrap_or(u64::MAX))?;
     if args.json {
-        let items: Vec<&str> = users.iter().map(|user| user.get()).collect();
-        return Ok(output::line(&format!(r#"{{"users":[{}],"total":{total}}}"#, items.join(",")))?);
+        return paged::print_json("users", &read);
     }
     let mut table = Table::new(&["USER", "NAME", "STATUS", "CONNECTIONS", "NODES", "ROOMS", "DEVICES", "FRESHNESS"]);
-    for user in &users {
+    for user in &read.lines {
         let user: User = serde_json::from_str(user.get()).map_err(unknown)?;
         table.row(row(user));
     }
     for line in table.lines() {
         output::line(&line)?;
     }
-    Ok(output::line(&format!("{} of {total} users", users.len()))?)
+    Ok(output::line(&format!("{} of {} users", read.lines.len(), read.total))?)
 }
 
 fn row(user: User) -> [String; 8] {
@@ -78,63 +65,11 @@ fn row(user: User) -> [String; 8] {
     [user.user_id, name, status, connections, nodes, rooms, devices, freshness]
 }
 
-/// Reads page after page until there are `wanted`, or no more.
-fn read(api: &Api, filter: &UsersFilterArgs, wanted: u64) -> Result<(Vec<Box<RawValue>>, u64), Failure> {
-    let mut users: Vec<Box<RawValue>> = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let limit = (wanted - users.len() as u64).min(PAGE).to_string();
-        let mut query = filter.given();
-        query.push(("limit", &limit));
-        query.extend(after.as_deref().map(|after| ("after", after)));
-        let page: Page = api.get("/api/v1/users", &query)?;
-        users.extend(page.users);
-        match page.next {
-            Some(next) if (users.len() as u64) < wanted => after = Some(next),
-            Some(_) | None => return Ok((users, page.total)),
-        }
-    }
-}
-
 /// Watches a topic without being present.
 pub(super) async fn watch(args: &NodeArgs, topic: &str) -> Result<(), Failure> {
-    let url = format!("ws://{}", host_of(&args.url)?);
-    let options = ClientOptions { token: args.token.clone(), ..ClientOptions::new([url]) };
-    let client = Client::connect(options)
-        .await
-        .map_err(|error| Failure::failed(format!("{error}; is a node running there?")))?;
-    let mut channel =
-        client.join(format!("presence:{topic}"), json!({"present": false})).await.map_err(Failure::failed)?;
-    let outcome = tokio::select! {
-        outcome = show(&mut channel, args.json) => outcome,
-        outcome = stop::requested() => outcome,
-    };
-    // Nobody waits for a goodbye to a node that is slow.
-    let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
-    outcome
-}
-
-async fn show(channel: &mut Channel, json: bool) -> Result<(), Failure> {
     let mut people = People::default();
-    while let Some(event) = channel.next().await {
-        match event {
-            ChannelEvent::Message { event, payload } if json => {
-                let event = Value::from(event);
-                output::line(&format!(r#"{{"event":{event},"payload":{}}}"#, payload.get()))?;
-            }
-            ChannelEvent::Message { event, payload } => {
-                for line in people.lines(&event, payload.get())? {
-                    output::line(&line)?;
-                }
-            }
-            ChannelEvent::Lagged => channel.rejoin().await.map_err(Failure::failed)?,
-            ChannelEvent::Disconnected if json => output::line(r#"{"event":"disconnected"}"#)?,
-            ChannelEvent::Disconnected => output::line("! the connection is lost; trying again")?,
-            ChannelEvent::Closed => return Err(Failure::failed("the node closed the topic")),
-            ChannelEvent::Rejoined { .. } | ChannelEvent::Binary { .. } => {}
-        }
-    }
-    Ok(())
+    let lines = |event: &str, payload: &str| people.lines(event, payload);
+    watched::watch(args, &format!("presence:{topic}"), json!({"present": false}), lines).await
 }
 
 type Metas = BTreeMap<String, Presence>;
@@ -222,12 +157,10 @@ impl People {
     }
 }
 
-fn unknown(error: serde_json::Error) -> Failure {
-    Failure::failed(format!("the node said what this program does not know: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
