@@ -67,7 +67,7 @@ impl Registry {
     /// Lets time pass: sends what is due, doubts who is silent, removes what has waited long enough.
     pub fn handle_tick(&mut self, now: Now) {
         self.doubt_myself(now);
-        self.end_lingering(now);
+        self.end_overdue_departures(now);
         let nodes: Vec<NodeName> = self.peers.keys().cloned().collect();
         for node in nodes {
             self.watch(&node, now);
@@ -121,7 +121,7 @@ impl Registry {
         }
     }
 
-    fn end_lingering(&mut self, now: Now) {
+    fn end_overdue_departures(&mut self, now: Now) {
         while self.departing.front().is_some_and(|departing| departing.deadline <= now.mono) {
             self.end_first_departure();
         }
