@@ -202,26 +202,31 @@ async fn who_comes_and_goes_leaves_nothing_behind() {
             let (health, _) = scene.get(0, "/api/v1/cluster/health");
             (health["users"] == 0 && scene.metric(0, "sockets_open") == 0.0).then_some(())
         });
-        (scene.metric(0, "tasks"), scene.megabytes(0))
     };
     let run = |count: usize| {
         let share = count / 20;
         futures_join((0..20).map(|part| cycle(part * share, share)).collect())
     };
     // What is kept for the next ones, such as the allocator's, is there after the first of them.
-    run(5_000).await;
-    let before = gone("the first ones are gone");
+    run(15_000).await;
+    gone("the first ones are gone");
+    let before = (scene.metric(0, "tasks"), scene.megabytes(0));
     let started = Instant::now();
     run(cycles).await;
     let rate = cycles as f64 / started.elapsed().as_secs_f64();
-    let after = gone("everybody is gone");
-    let growth = (after.1 / before.1 - 1.0) * 100.0;
+    gone("everybody is gone");
+    // A socket's task outlives its count by the time that it takes to close; one that stays is never waited out.
+    let tasks = until(DEADLINE, "the tasks are as many as they were", || {
+        let tasks = scene.metric(0, "tasks");
+        (tasks <= before.0).then_some(tasks)
+    });
+    let memory = scene.megabytes(0);
+    let growth = (memory / before.1 - 1.0) * 100.0;
     println!(
-        "cycles: {cycles} at {rate:.0}/s: tasks {} before, {} after; memory {:.1} MB, {:.1} MB ({growth:+.1} %)",
-        before.0, after.0, before.1, after.1
+        "cycles: {cycles} at {rate:.0}/s: tasks {} before, {tasks} after; memory {:.1} MB, {memory:.1} MB ({growth:+.1} %)",
+        before.0, before.1
     );
     assert_eq!(scene.metric(0, "presence_topics"), 0.0);
-    assert!((before.0 - after.0).abs() <= before.0 * GROWTH_PERCENT_MAX / 100.0, "{before:?} {after:?}");
     assert!(growth < GROWTH_PERCENT_MAX, "{growth} %");
 }
 
