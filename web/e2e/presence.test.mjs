@@ -7,10 +7,15 @@ import { figure, figures, timed } from "./support/figures.mjs";
 import { Cluster } from "./support/nodes.mjs";
 import { ask, connect, convergence, disconnect, endPhoenixSockets, join, JoinRefused, leave, Tab } from "./support/phoenix.mjs";
 import { Random } from "./support/random.mjs";
+import { endRawSockets, RawSocket } from "./support/raw.mjs";
 
 const GRACE_MS = 2_000;
 /** After this much time a closed tab must be gone everywhere. */
 const GONE_MS = 500;
+/** A client that says nothing for so long is gone; the official client says something every 30 s. */
+const SILENT_MS = 60_000;
+/** What the end of a silent client may come late on a loaded machine. */
+const SILENT_LATE_MS = 5_000;
 const BATCHES = Number(process.env.SENSOCTO_E2E_BATCHES ?? 10);
 const HISTORIES_PER_BATCH = 20;
 const STEPS = 12;
@@ -18,25 +23,45 @@ const USERS = ["ada", "ben", "cy", "dee"];
 
 const cluster = new Cluster();
 const tokens = new Map();
+/** The user of a device that vanishes before the first test, and is waited for in the last one. */
+const VANISHING = "eve";
+/** What became of that device: how long after its last word it was gone, and how its socket was closed. */
+let vanished;
 
 before(async () => {
   await cluster.start(["a", "b", "c"], { grace: `${GRACE_MS}ms` });
   await convergence(cluster.nodes);
   for (const user of USERS) tokens.set(user, await cluster.userToken(user, `User ${user}`));
+  const [a] = cluster.nodes;
+  const token = await cluster.userToken(VANISHING, "Eve");
+  const watcher = await Tab.open(a, null, {}, "presence:vanished");
+  const socket = await RawSocket.open(a, `vsn=2.0.0&token=${encodeURIComponent(token)}`);
+  socket.send(["1", "1", "presence:vanished", "phx_join", { device: "phone" }]);
+  const silentFrom = performance.now();
+  await watcher.until("the phone is here", () => watcher.users.join() === VANISHING);
+  const gone = watcher.until("the phone is gone", () => watcher.users.length === 0, SILENT_MS + SILENT_LATE_MS);
+  const closed = socket.closeCode("the node closes the socket", SILENT_MS + SILENT_LATE_MS);
+  vanished = Promise.allSettled([gone.then(() => performance.now() - silentFrom), closed]);
 });
 
 after(async () => {
   await endPhoenixSockets();
+  endRawSockets();
   await cluster.end();
 });
+
+/** Everybody in a list but who is about to vanish. */
+function present(tab) {
+  return tab.users.filter((user) => user !== VANISHING);
+}
 
 /** One topic in which users come, change, move and go, and what is true of it. */
 class History {
   tabs = [];
   watchers = new Map();
   log = [];
-  /** Users who at some moment had no tab, after they had one. */
-  left = new Set();
+  /** How often each user had no tab left, after having one: a client may be told of as many leaves, and of no more. */
+  left = new Map();
   #tabs = 0;
 
   constructor(name, random) {
@@ -63,7 +88,7 @@ class History {
 
   #gone(tab) {
     this.tabs.splice(this.tabs.indexOf(tab), 1);
-    if (this.tabs.every((other) => other.user !== tab.user)) this.left.add(tab.user);
+    if (this.tabs.every((other) => other.user !== tab.user)) this.left.set(tab.user, (this.left.get(tab.user) ?? 0) + 1);
   }
 
   async step(nodes) {
@@ -121,9 +146,10 @@ class History {
       } catch (error) {
         throw new Error(`${this.topic}: ${error.message}\nhistory:\n${this.log.join("\n")}\ntruth: ${this.truth()}\nseen: ${seen()}`);
       }
-      for (const { key, metasLeft } of watcher.leaves) {
-        const wrong = metasLeft === 0 && !this.left.has(key);
-        assert.ok(!wrong, `${this.topic}: ${key} never left, and a client was told so\n${this.log.join("\n")}`);
+      for (const user of USERS) {
+        const told = watcher.leaves.filter(({ key, metasLeft }) => key === user && metasLeft === 0).length;
+        const left = this.left.get(user) ?? 0;
+        assert.ok(told <= left, `${this.topic}: ${user} left ${left} times, and a client was told so ${told} times\n${this.log.join("\n")}`);
       }
     }
   }
@@ -162,9 +188,9 @@ test(`after ${BATCHES * HISTORIES_PER_BATCH} random histories every client's lis
     await killed.start();
     await everybody((history) => history.agrees());
     const users = words(new Set(histories.flatMap((history) => history.tabs.map(({ user }) => user))));
-    await ofAll.until("the merged list is the truth", () => words(ofAll.users) === users);
+    await ofAll.until("the merged list is the truth", () => words(present(ofAll)) === users);
     await everybody((history) => history.end());
-    await ofAll.until("nobody is left", () => ofAll.users.length === 0);
+    await ofAll.until("nobody is left", () => present(ofAll).length === 0);
     await ofAll.close();
     await convergence(cluster.nodes);
   }
@@ -221,7 +247,7 @@ test("a topic shows its own, all shows each connection once, and both are counte
   const ofAll = await Tab.open(b, null);
   const ofRoom = await Tab.open(b, tokens.get("ben"), {}, "presence:room:lab");
   await ofRoom.until("both are in the room", () => ofRoom.users.join() === "ada,ben");
-  await ofAll.until("both are here", () => ofAll.users.join() === "ada,ben");
+  await ofAll.until("both are here", () => present(ofAll).join() === "ada,ben");
   assert.equal(ofAll.metas("ada").length, 1, "one socket in two topics is one connection");
   assert.equal(ofRoom.metas("ada")[0].room_id, "lab");
   await inTopic.until("ada is alone", () => inTopic.users.join() === "ada");
@@ -235,7 +261,7 @@ test("a topic shows its own, all shows each connection once, and both are counte
   counter.on("presence_state", () => counts.push("a list"));
   await join(counter);
   await disconnect(socket);
-  await ofAll.until("ada left", () => ofAll.users.join() === "ben");
+  await ofAll.until("ada left", () => present(ofAll).join() === "ben");
   await ask(counter, "count", {});
   assert.deepEqual([counts[0], counts.at(-1), counts.includes("a list")], [2, 1, false]);
   const seen = await b.json("/api/v1/users/ada");
@@ -331,4 +357,18 @@ test("thousands of updates a second from one socket cost others nothing, and the
   const metrics = await (await a.get("/metrics")).text();
   assert.match(metrics, /sensocto_presence_updates_coalesced_total [1-9]/);
   await Promise.all([flooder.close(), other.close(), watcher.close()]);
+});
+
+test("a device that vanished without a word is listed for as long as it may be silent, and then gone everywhere", async (t) => {
+  const [gone, closed] = await vanished;
+  assert.equal(gone.status, "fulfilled", String(gone.reason));
+  figure(t, "a device's last word until it is gone", gone.value);
+  assert.ok(gone.value >= SILENT_MS, `${gone.value} ms is not less than a client may be silent`);
+  assert.equal(closed.status, "fulfilled", String(closed.reason));
+  assert.notEqual(closed.value, 1000, "whoever comes back may connect again");
+  for (const node of cluster.nodes) {
+    const tab = await Tab.open(node, null, {}, "presence:vanished");
+    await tab.until("nobody is here", () => tab.synced && tab.users.length === 0);
+    await tab.close();
+  }
 });

@@ -266,6 +266,8 @@ export class Viewer extends Observed {
 export class Tab extends Observed {
   joins = [];
   leaves = [];
+  /** Whether the list was told once. */
+  synced = false;
 
   constructor(socket, params, topic = "presence:all") {
     super();
@@ -276,7 +278,10 @@ export class Tab extends Observed {
     this.presence.onLeave((key, left, gone) => {
       this.leaves.push({ key, metasLeft: left.metas.length, metas: gone.metas });
     });
-    this.presence.onSync(() => this.changed());
+    this.presence.onSync(() => {
+      this.synced = true;
+      this.changed();
+    });
   }
 
   static async open(node, token, params = {}, topic = "presence:all") {
@@ -299,7 +304,7 @@ export class Tab extends Observed {
   }
 
   describe() {
-    return `; it sees ${JSON.stringify(this.presence.list((key, { metas }) => [key, metas]))}`;
+    return `; it sees ${JSON.stringify(this.presence.list((key, { metas }) => [key, metas])).slice(0, 2_000)}`;
   }
 }
 

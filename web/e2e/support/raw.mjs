@@ -60,8 +60,8 @@ export class RawSocket {
     return await this.inbox.next(what, wanted, ms);
   }
 
-  async closeCode(what) {
-    return await within(what, this.closed);
+  async closeCode(what, ms = DEADLINE_MS) {
+    return await within(what, this.closed, ms);
   }
 
   close() {
