@@ -15,6 +15,11 @@ pub(crate) const LIMIT_DEFAULT: usize = 100;
 /// What a limit may be.
 pub(crate) const LIMIT_ALLOWED: &str = "a whole number from 1 to 1000";
 
+/// Most lines that a window may pass over: each costs a step.
+pub(crate) const SKIP_MAX: usize = 1_000_000;
+/// What a skip may be.
+pub(crate) const SKIP_ALLOWED: &str = "a whole number from 0 to 1000000";
+
 /// A message: its event, the world that it leads to, and its JSON.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveMessage {
@@ -134,12 +139,22 @@ pub(crate) fn nodes(handle: &Handle, view: &sensocto_node::View) -> Vec<NodeJson
     view.nodes().values().map(node).collect()
 }
 
-/// The window that a client asks for, where its cursor is one of the same query.
-pub(crate) fn spec(handle: &Handle, query: SensorQuery, after: Option<&str>, limit: usize) -> Option<WindowSpec> {
+/// The window that a client asks for, where its cursor is one of the same query. It begins `skip` lines behind the cursor, as the list
+/// is now; from then on it stays at the place that was found.
+pub(crate) fn spec(
+    handle: &Handle,
+    query: SensorQuery,
+    after: Option<&str>,
+    skip: usize,
+    limit: usize,
+) -> Option<WindowSpec> {
     let bound = Bound::sensors(handle, &query);
-    let after = match after {
+    let mut after = match after {
         None => None,
         Some(after) => Some(bound.read(after)?),
     };
+    if skip > 0 {
+        after = handle.world().view.place_behind(&query, after.as_ref(), skip, handle.clock().mono());
+    }
     (1..=WINDOW_MAX).contains(&limit).then_some(WindowSpec { query, after, limit })
 }

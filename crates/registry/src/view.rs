@@ -239,6 +239,11 @@ impl View {
         self.sensors.types.counts()
     }
 
+    /// How many sensors each connector has, in the order of the connectors' ids.
+    pub fn count_by_connector(&self) -> impl Iterator<Item = (String, usize)> + '_ {
+        self.sensors.connectors.counts()
+    }
+
     /// How many sensors of one type there are.
     #[must_use]
     pub fn count_of_type(&self, sensor_type: &str) -> usize {

@@ -24,6 +24,7 @@ use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
+const DISCOVERY: &str = "discovery:sensors";
 /// Takes any join and every event: for the clients' own tests.
 const TEST: &str = "sensocto:lvntest:";
 /// What else is of this family exists, and lets nobody in.
@@ -437,11 +438,16 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Sensor
     } else if topic.starts_with(CONNECTOR) {
         TopicKind::Connector
-    } else if topic == "discovery:sensors" {
+    } else if is_discovery(topic) {
         TopicKind::Discovery
     } else if topic.starts_with(presence::PREFIX) {
         TopicKind::Presence
     } else {
         TopicKind::Unknown
     }
+}
+
+/// One socket may ask several live queries: what follows a further colon only tells them apart.
+fn is_discovery(topic: &str) -> bool {
+    topic.strip_prefix(DISCOVERY).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }

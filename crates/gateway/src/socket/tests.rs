@@ -70,6 +70,13 @@ async fn a_window_is_told_what_changes_inside_it_and_is_moved() {
     assert_eq!(ids(&next(&mut channel, "page").await["sensors"]), ["s5", "s7", "s9"]);
     held.extend(bring_in(&handle, &["s4"]).await);
     assert_eq!(next(&mut channel, "change").await["entered"][0]["sensor"]["sensor_id"], "s4");
+
+    let window = json!({"window": {"skip": 3, "limit": 2}, "order": "name"});
+    let mut second =
+        client.join("discovery:sensors:second", params(window)).await.expect("a second one on the same socket");
+    assert_eq!(ids(&next(&mut second, "page").await["sensors"]), ["s5", "s7"]);
+    assert!(second.push("set_window", json!({"skip": 99})).await.expect("answered").is_ok());
+    assert_eq!(ids(&next(&mut second, "page").await["sensors"]), Vec::<&str>::new(), "it is behind the end");
     held.extend(bring_in(&handle, &["s8"]).await);
     // It is behind the window. Totals are told now and then, so an earlier one may come first.
     while next(&mut channel, "total").await["total"] != 7 {}
@@ -84,6 +91,8 @@ async fn a_window_that_cannot_be_is_refused_with_its_field() {
         (json!({"window": {"limit": 1_000_000}}), "limit", "1 to 1000"),
         (json!({"window": {"limit": 0}}), "limit", "1 to 1000"),
         (json!({"window": {"after": "s1"}}), "after", "same query"),
+        (json!({"window": {"skip": 1_000_001}}), "skip", "0 to 1000000"),
+        (json!({"window": {"skip": -1}}), "skip", "0 to 1000000"),
         (json!({"window": 7}), "window", "an object"),
         (json!({"window": {}, "order": "age"}), "order", "id, name, changed"),
     ];

@@ -218,6 +218,21 @@ impl View {
         Found { lines, more }
     }
 
+    /// The place behind which a list goes on when `skip` of its lines behind another place are passed over. Where it has fewer, that
+    /// of its last line. Costs a step for each line that is passed over.
+    #[must_use]
+    pub fn place_behind(
+        &self,
+        query: &SensorQuery,
+        after: Option<&Position>,
+        skip: usize,
+        mono: Duration,
+    ) -> Option<Position> {
+        let passed = self.sensors(query, after, skip, mono).lines;
+        let last = passed.last().map(|line| Position::of(query.order, line.held, line.changed));
+        last.or_else(|| after.cloned())
+    }
+
     /// How many sensors a filter lets pass. With one condition, or none, it is kept and not counted.
     #[must_use]
     pub fn sensors_total(&self, filter: &SensorFilter, mono: Duration) -> usize {

@@ -72,6 +72,7 @@ async fn sensors_are_found_by_attribute_freshness_and_name_in_three_orders() {
     assert_eq!(list("order=changed&limit=2").await, ["s4", "s3"]);
     let counts = running.get("/api/v1/counts").await.json();
     assert_eq!((&counts["types"], &counts["nodes"]), (&json!({"ecg": 4}), &json!({"a": 4})));
+    assert_eq!((&counts["connectors"], &counts["more_connectors"]), (&json!({"c1": 4}), &json!(false)));
     running.stop().await;
 }
 

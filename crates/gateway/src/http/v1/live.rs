@@ -74,7 +74,7 @@ pub(super) async fn live(
     headers: HeaderMap,
     Query(LiveQuery(query, page)): Query<LiveQuery>,
 ) -> Result<Response, ApiError> {
-    let spec = live::spec(&app.handle, query, page.after.as_deref(), page.limit)
+    let spec = live::spec(&app.handle, query, page.after.as_deref(), 0, page.limit)
         .ok_or_else(|| ApiError::invalid("after", "the `next` of a page of the same query"))?;
     let since = headers.get(LAST_EVENT_ID).and_then(|id| since(&app, id.to_str().ok()?));
     let following = Following::open(app, spec, since).await?;

@@ -1,6 +1,7 @@
 //! `discovery:sensors` with a window: the page, and then what changes inside it.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Told;
-use crate::live::{self, LIMIT_ALLOWED, LIMIT_DEFAULT, LiveMessage};
+use crate::live::{self, LIMIT_ALLOWED, LIMIT_DEFAULT, LiveMessage, SKIP_ALLOWED, SKIP_MAX};
 use crate::socket::params;
 use crate::wire::NodeJson;
 
@@ -204,15 +205,16 @@ fn window_of(
     query: &SensorQuery,
     window: &Map<String, Value>,
 ) -> Result<sensocto_node::WindowSpec, Json> {
-    let limit_error = FieldError { field: "limit", allowed: LIMIT_ALLOWED };
-    let limit = match window.get("limit") {
-        None | Some(Value::Null) => LIMIT_DEFAULT,
-        Some(limit) => limit
-            .as_u64()
-            .and_then(|limit| usize::try_from(limit).ok())
-            .filter(|limit| (1..=sensocto_node::WINDOW_MAX).contains(limit))
-            .ok_or_else(|| params::invalid_field(limit_error))?,
+    let number = |field, default, range: RangeInclusive<usize>, allowed| match window.get(field) {
+        None | Some(Value::Null) => Ok(default),
+        Some(number) => {
+            let number = number.as_u64().and_then(|number| usize::try_from(number).ok());
+            let number = number.filter(|number| range.contains(number));
+            number.ok_or_else(|| params::invalid_field(FieldError { field, allowed }))
+        }
     };
+    let limit = number("limit", LIMIT_DEFAULT, 1..=sensocto_node::WINDOW_MAX, LIMIT_ALLOWED)?;
+    let skip = number("skip", 0, 0..=SKIP_MAX, SKIP_ALLOWED)?;
     let after = params::optional_text(window, "after").map_err(|_| params::invalid_field(AFTER_ALLOWED))?;
-    live::spec(handle, query.clone(), after, limit).ok_or_else(|| params::invalid_field(AFTER_ALLOWED))
+    live::spec(handle, query.clone(), after, skip, limit).ok_or_else(|| params::invalid_field(AFTER_ALLOWED))
 }

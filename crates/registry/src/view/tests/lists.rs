@@ -150,6 +150,9 @@ proptest! {
                 let expected = expected(&view, &changed, &query);
                 prop_assert_eq!(paged(&view, &query, limit), &expected[..], "{:?}", query);
                 prop_assert_eq!(view.sensors_total(&filter, ms(10_000)), expected.len(), "{:?}", filter);
+                let place = view.place_behind(&query, None, limit, ms(10_000));
+                let behind = view.sensors(&query, place.as_ref(), 1, ms(10_000)).lines.first().and_then(|line| line.held.entry.record()).and_then(Record::as_sensor);
+                prop_assert_eq!(behind.map(|sensor| sensor.sensor_id.to_string()), expected.get(limit).cloned(), "{:?}", query);
             }
         }
     }
@@ -158,12 +161,14 @@ proptest! {
     fn counts_people_and_rooms_are_kept_as_a_plain_search_finds_them(steps in steps()) {
         let (view, _) = run(&steps);
         let mut by_type: BTreeMap<String, usize> = BTreeMap::new();
+        let mut by_connector: BTreeMap<String, usize> = BTreeMap::new();
         let mut by_node: BTreeMap<NodeName, usize> = BTreeMap::new();
         let mut rooms: BTreeMap<String, (usize, std::collections::BTreeSet<String>)> = BTreeMap::new();
         let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (held, record) in view.iter_after(Kind::Sensor, None) {
             let sensor = record.as_sensor().expect("a sensor");
             *by_type.entry(sensor.sensor_type.to_string()).or_default() += 1;
+            *by_connector.entry(sensor.connector_id.to_string()).or_default() += 1;
             *by_node.entry(held.origin.node.clone()).or_default() += 1;
             if let Some(room) = &sensor.room_id {
                 rooms.entry(room.to_string()).or_default().0 += 1;
@@ -177,6 +182,7 @@ proptest! {
             }
         }
         prop_assert_eq!(view.count_by_type().collect::<BTreeMap<_, _>>(), by_type);
+        prop_assert_eq!(view.count_by_connector().collect::<BTreeMap<_, _>>(), by_connector);
         prop_assert_eq!(view.count_by_node(), by_node);
         prop_assert_eq!((view.rooms_total(), view.people_total()), (rooms.len(), people.len()));
         let found = view.rooms(None, 100).0.into_iter().map(|room| (room.room_id, (room.sensors, room.people)));
