@@ -175,6 +175,8 @@ pub(crate) struct NodeHealth {
     pub(crate) versions_behind: Option<u64>,
     pub(crate) breaker: String,
     #[serde(default)]
+    pub(crate) url: Option<String>,
+    #[serde(default)]
     pub(crate) round_trip_us: Option<u64>,
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sensocto_model::{NodeName, PresenceTopic, UserId};
+use sensocto_node::ClientUrl;
 
 use crate::duration_text::DurationText;
 use crate::settings::LogFormat;
@@ -65,6 +66,9 @@ pub(crate) struct ServeArgs {
     /// Where clients connect: sockets, HTTP API and the lobby [default: 127.0.0.1:4000]
     #[arg(long, value_name = "ADDR:PORT", env = "SENSOCTO_HTTP")]
     pub(crate) http: Option<SocketAddr>,
+    /// Where clients of other nodes are told to find this one, as https://a.example.org [default: where --http listens]
+    #[arg(long, value_name = "URL", env = "SENSOCTO_HTTP_ADVERTISE")]
+    pub(crate) http_advertise: Option<ClientUrl>,
     /// Where other nodes connect; without it the node is a single one
     #[arg(long, value_name = "ADDR:PORT", env = "SENSOCTO_PEER")]
     pub(crate) peer: Option<SocketAddr>,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use sensocto_model::NodeName;
+use sensocto_node::ClientUrl;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::SettingsError;
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) name: NodeName,
     pub(crate) cluster: NodeName,
     pub(crate) http: SocketAddr,
+    pub(crate) http_advertise: Option<ClientUrl>,
     pub(crate) peer: Option<PeerSettings>,
     pub(crate) data: Option<PathBuf>,
     pub(crate) signing_key_file: Option<PathBuf>,
@@ -95,6 +97,7 @@ impl Settings {
             name: named(given.name, "a"),
             cluster: named(given.cluster, "sensocto"),
             http,
+            http_advertise: given.http_advertise,
             peer: peer(given.peer, given.join.unwrap_or_default(), tls, open)?,
             data: given.data,
             signing_key_file: given.signing_key_file,
@@ -113,6 +116,7 @@ impl Settings {
             name: Some(self.name.clone()),
             cluster: Some(self.cluster.clone()),
             http: Some(self.http),
+            http_advertise: self.http_advertise.clone(),
             peer: self.peer.as_ref().map(|peer| peer.listen),
             join: self.peer.as_ref().map(|peer| peer.join.clone()),
             data: self.data.clone(),

@@ -116,11 +116,12 @@ fn is_of_the_api(path: &str) -> bool {
 }
 
 /// What no route matches: a file of the lobby, or nothing.
-async fn elsewhere(request: Request) -> Response {
+async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
     if is_of_the_api(request.uri().path()) {
         return ApiError::UnknownPath.into_response();
     }
-    lobby::serve(request.method(), request.uri().path(), request.headers())
+    let sockets = app.urls_of_nodes().into_iter().map(|url| url.for_sockets()).collect::<Vec<_>>();
+    lobby::serve(request.method(), request.uri().path(), request.headers(), &sockets)
 }
 
 async fn method_not_allowed(request: Request) -> Response {

@@ -26,7 +26,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sensocto_node::Handle;
+use axum::http::{HeaderMap, header};
+use sensocto_node::{ClientUrl, Handle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,8 @@ pub use crate::auth::{KeyError, MintError, SigningKey, UserClaims};
 pub struct GatewayConfig {
     /// Where it listens for clients. Port 0 is any free one.
     pub http: SocketAddr,
+    /// Where other nodes and clients are told that it is; otherwise where it listens.
+    pub advertise: Option<ClientUrl>,
     /// Signs and checks tokens; without one there are only anonymous clients.
     pub signing_key: Option<SigningKey>,
     /// Lets everybody read and bring in sensors who can reach the listener, wherever it listens.
@@ -132,6 +135,22 @@ impl App {
         self.local_only || self.open
     }
 
+    /// Whether a request comes from a page of this node, of another one of the cluster, or of an origin that the operator allowed.
+    pub(crate) fn allows_page(&self, headers: &HeaderMap) -> bool {
+        let (origin, host) = (headers.get(header::ORIGIN), headers.get(header::HOST));
+        // A page goes on with another node when its own one is gone.
+        let of_the_cluster = || {
+            let urls = self.urls_of_nodes();
+            self.origins.allows_host(host) && origins::is_of(origin, urls.iter().map(ClientUrl::as_str))
+        };
+        self.origins.allows(origin, host) || of_the_cluster()
+    }
+
+    /// Where the clients of the nodes connect, this one's included.
+    pub(crate) fn urls_of_nodes(&self) -> Vec<ClientUrl> {
+        self.handle.world().view.nodes().keys().filter_map(|node| self.handle.client_url(node)).collect()
+    }
+
     /// Whether a user may see the world.
     pub(crate) fn may_read(&self, user: &User) -> bool {
         match user {
@@ -175,7 +194,14 @@ impl Gateway {
         let failed = |error| StartError::HttpAddress { address: wanted, error };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let url = config.advertise.clone().or_else(|| ClientUrl::of_listener(address));
         let app = Arc::new(App::new(config, address, handle, limits)?);
+        match url {
+            Some(url) => app.handle.advertise(url),
+            None => {
+                tracing::info!("clients of other nodes are not sent here: --http-advertise says under which address")
+            }
+        }
         let followed = presence::follow(Arc::clone(&app.presence), app.handle.clone(), app.stopping.clone());
         let following = tokio::spawn(followed);
         let connections = TaskTracker::new();

@@ -15,9 +15,9 @@ const INDEX: &str = "index.html";
 const ASSETS: &str = "assets/";
 
 /// Everything from this node and nothing from elsewhere; no inline script or style. `'self'` covers sockets to this node as well
-/// (CSP Level 3, 6.7.2.8: Chromium since 71, Safari since 16, Firefox).
-const POLICY: &str =
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// (CSP Level 3, 6.7.2.8: Chromium since 71, Safari since 16, Firefox). The sockets of the other nodes follow: the page goes on with
+/// one of them when its own node is gone.
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 /// A name that changes with the content never needs to be asked for twice.
 const KEEP: &str = "public, max-age=31536000, immutable";
 /// Ask every time whether it is still the same.
@@ -51,9 +51,20 @@ fn embedded(path: &str) -> Option<File> {
     Some(File { bytes: file.data, hash: file.metadata.sha256_hash() })
 }
 
-/// Answers a request for a page or one of its files.
-pub(crate) fn serve(method: &Method, path: &str, headers: &HeaderMap) -> Response {
-    respond(method, path, headers, embedded)
+/// Answers a request for a page or one of its files. `sockets` are the addresses to which the page may open sockets, besides this
+/// node's own.
+pub(crate) fn serve(method: &Method, path: &str, headers: &HeaderMap, sockets: &[String]) -> Response {
+    allow_sockets(respond(method, path, headers, embedded), sockets)
+}
+
+fn allow_sockets(mut response: Response, sockets: &[String]) -> Response {
+    let policy = [&[POLICY.to_owned()], sockets].concat().join(" ");
+    if let (Some(own), Ok(policy)) =
+        (response.headers_mut().get_mut(header::CONTENT_SECURITY_POLICY), HeaderValue::from_str(&policy))
+    {
+        *own = policy;
+    }
+    response
 }
 
 fn respond(method: &Method, path: &str, headers: &HeaderMap, find: impl Fn(&str) -> Option<File>) -> Response {

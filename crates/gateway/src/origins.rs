@@ -115,6 +115,12 @@ impl Origins {
     }
 }
 
+/// Whether a page comes from one of some addresses.
+pub(crate) fn is_of<'a>(origin: Option<&HeaderValue>, mut addresses: impl Iterator<Item = &'a str>) -> bool {
+    let origin = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?));
+    origin.is_some_and(|origin| addresses.any(|address| PageOrigin::parse(address).as_ref() == Some(&origin)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    Attributes, ConnectionId, Connector, ConnectorId, Node, NodeConfig, NodeName, Presence, PresenceFields,
-    PresenceRef, PresenceTopic, RegistryConfig, RoomId, Sensor, SensorId, UserId,
+    Attributes, ConnectionId, Connector, ConnectorId, Next, Node, NodeConfig, NodeName, Presence, PresenceFields,
+    PresenceRef, PresenceTopic, RegistryConfig, RoomId, Sensor, SensorId, UserId, World,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,7 +36,8 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Setup {
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let config = GatewayConfig { http, signing_key: None, open: false, allowed_origins: Vec::new() };
+        let config =
+            GatewayConfig { http, advertise: None, signing_key: None, open: false, allowed_origins: Vec::new() };
         Setup { everywhere: false, config, limits: Limits::default() }
     }
 }
@@ -61,6 +63,29 @@ impl Setup {
 impl Running {
     pub(crate) async fn local() -> Running {
         Setup::default().start().await
+    }
+
+    /// Nodes of one cluster, each with a gateway.
+    pub(crate) async fn cluster(names: &[&str]) -> Vec<Running> {
+        let hub = Hub::default();
+        let mut cluster = Vec::new();
+        for name in names {
+            let node = Node::start_on(&config(name), |me| hub.connect(me)).expect("a node");
+            let gateway = Gateway::start(Setup::default().config, node.handle()).await.expect("a gateway");
+            cluster.push(Running { node, gateway });
+        }
+        cluster
+    }
+
+    /// Waits until this node's world, or what else it knows by then, is as it should be.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&World) -> bool) {
+        let handle = self.node.handle();
+        let mut subscription = handle.subscribe();
+        let followed = async {
+            while !holds(subscription.world()) && !matches!(handle.next(&mut subscription).await, Next::Closed) {}
+        };
+        let waited = tokio::time::timeout(PATIENCE, followed).await;
+        assert!(waited.is_ok() && holds(&handle.world()), "{}: {what}", handle.me());
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -99,15 +124,18 @@ impl Running {
     }
 }
 
-pub(crate) async fn node() -> Node {
-    let config = NodeConfig {
-        name: NodeName::new("a").expect("a name"),
+fn config(name: &str) -> NodeConfig {
+    NodeConfig {
+        name: NodeName::new(name).expect("a name"),
         cluster: "test".to_owned(),
         peer: None,
         data: None,
         registry: RegistryConfig::default(),
-    };
-    Node::start(config).await.expect("a node")
+    }
+}
+
+pub(crate) async fn node() -> Node {
+    Node::start(config("a")).await.expect("a node")
 }
 
 pub(crate) fn key() -> SigningKey {

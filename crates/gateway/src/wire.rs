@@ -112,6 +112,8 @@ pub(crate) struct NodeJson {
     pub(crate) sensors: u64,
     /// The circuit breaker in front of the answering node's calls to it: `closed`, `open` or `half_open`.
     pub(crate) breaker: &'static str,
+    /// Where its clients connect, as `http://10.0.0.1:4000`; null where it did not say.
+    pub(crate) url: Option<String>,
 }
 
 /// Whole milliseconds.
@@ -195,6 +197,7 @@ pub(crate) fn node(handle: &Handle, node: &NodeView, mono: Duration) -> NodeJson
     let breaker = handle.breaker(&node.origin.node).map_or(BreakerState::Closed, |breaker| breaker.state);
     NodeJson {
         breaker: breaker.as_str(),
+        url: handle.client_url(&node.origin.node).map(String::from),
         name: node.origin.node.to_string(),
         generation: node.origin.generation.0,
         state: node.state.as_str(),

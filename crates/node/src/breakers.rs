@@ -7,9 +7,6 @@ use std::time::Duration;
 use sensocto_model::NodeName;
 use sensocto_registry::breaker::{Breaker, BreakerState};
 
-/// How often a node that answers is asked for a sign of life, which also measures the round trip.
-pub(crate) const PULSE_INTERVAL: Duration = Duration::from_secs(5);
-
 /// Why a breaker is not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerCause {

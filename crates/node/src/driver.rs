@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sensocto_model::{Generation, Key, Kind, NodeName, SensorId, Stamp};
-use sensocto_registry::breaker::BreakerState;
 use sensocto_registry::{ChangeError, Event, EventKind, Mark, Output, RegisterError, Registration, Registry};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Inbound, Purpose, Question, Reply};
 use crate::handle::{Command, Inner};
 use crate::node::EndCause;
-use crate::remote;
 use crate::world::{Batch, World};
+use crate::{hello, remote};
 
 /// Inputs that are taken in before their consequences are drawn: more make larger batches, and later ones.
 const TAKEN_AT_ONCE: usize = 512;
@@ -25,8 +24,6 @@ const ANSWERS_MAX: usize = 20;
 const ANSWER_FRAMES_MAX: usize = 64;
 /// The longest that one whole answer may take; the registry gives up earlier on one that stands still.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
-/// How long a probe of a node that did not answer may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Something of an answer to a question of this node.
 enum Answered {
@@ -285,9 +282,7 @@ impl Driver {
             Inbound::Up(origin, address) => {
                 tracing::info!(node = %origin.node, generation = %origin.generation, "a node is there");
                 self.registry.handle_peer_up(&origin, now);
-                if self.inner.breakers.state(&origin.node, now.mono).0 != BreakerState::Closed {
-                    self.spawn_probe(origin.node.clone());
-                }
+                self.spawn_probe(origin.node.clone());
                 self.addresses.insert(origin.node, (origin.generation, address));
                 self.show_addresses();
             }
@@ -329,13 +324,14 @@ impl Driver {
                 Ok(Some(answer)) => Some(answer),
                 Ok(None) | Err(_) => return,
             },
-            Purpose::State => None,
+            Purpose::State | Purpose::Hello => None,
         };
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let sent = match log {
-                Some(mut frames) => frames.all(|frame| replier.frame(frame)),
-                None => remote::answer(&inner.local_values, &payload)
+            let sent = match (log, purpose) {
+                (Some(mut frames), _) => frames.all(|frame| replier.frame(frame)),
+                (None, Purpose::Hello) => hello::answer(&inner).is_some_and(|frame| replier.frame(frame)),
+                (None, Purpose::Ask | Purpose::State) => remote::answer(&inner.local_values, &payload)
                     .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame))),
             };
             if sent {
@@ -349,6 +345,7 @@ impl Driver {
         let world = self.inner.world.load();
         self.inner.breakers.retain(|node| world.view.nodes().contains_key(node));
         self.inner.remote.retain(|node| world.view.nodes().contains_key(node));
+        self.inner.hellos.retain(|node| world.view.nodes().contains_key(node));
         let reachable = |node: &NodeName| self.addresses.contains_key(node);
         for node in self.inner.breakers.due_probes(mono).into_iter().filter(reachable) {
             self.spawn_probe(node);
@@ -358,7 +355,7 @@ impl Driver {
     fn spawn_probe(&self, node: NodeName) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            let answered = remote::ask(&inner, &node, &[], PROBE_TIMEOUT).await.is_some();
+            let answered = hello::ask(&inner, &node).await;
             tracing::debug!(%node, answered, "probed");
         });
     }

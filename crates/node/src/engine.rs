@@ -22,15 +22,21 @@ pub enum Purpose {
     Ask,
     /// The last values of sensors.
     State,
+    /// What a node says of itself.
+    Hello,
 }
 
 impl Purpose {
+    /// All of them.
+    pub const ALL: [Purpose; 3] = [Purpose::Ask, Purpose::State, Purpose::Hello];
+
     /// The word for it in keys.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Purpose::Ask => "ask",
             Purpose::State => "state",
+            Purpose::Hello => "hello",
         }
     }
 }

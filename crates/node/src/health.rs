@@ -7,6 +7,7 @@ use sensocto_registry::breaker::BreakerState;
 use sensocto_registry::{Freshness, PeerState};
 
 use crate::breakers::BreakerHealth;
+use crate::client_url::ClientUrl;
 
 /// What one node says about the cluster.
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub struct NodeHealth {
     pub unreadable: u64,
     /// Entries of its earlier starts that wait for it to register them again.
     pub retired: u64,
+    /// Where its clients connect; `None` where it did not say.
+    pub url: Option<ClientUrl>,
     /// The circuit breaker in front of calls to it.
     pub breaker: BreakerState,
     /// Calls in a row that it did not answer.

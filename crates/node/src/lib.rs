@@ -8,12 +8,14 @@
 #![warn(missing_docs)]
 
 mod breakers;
+mod client_url;
 mod clock;
 mod config;
 mod driver;
 pub mod engine;
 mod handle;
 mod health;
+mod hello;
 mod identity;
 mod listing;
 mod live;
@@ -26,6 +28,7 @@ mod why;
 mod world;
 
 pub use breakers::{BreakerCause, BreakerHealth};
+pub use client_url::ClientUrl;
 pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{Handle, LocalEntry, WriteError};

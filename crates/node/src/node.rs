@@ -192,6 +192,7 @@ impl Node {
             remote: Remote::new(),
             breakers: crate::breakers::Breakers::default(),
             pins: crate::listing::Pins::default(),
+            hellos: crate::hello::Hellos::default(),
             live,
             history: crate::why::History::default(),
             engine,
@@ -202,7 +203,7 @@ impl Node {
             stopping: CancellationToken::new(),
         });
         let stop = CancellationToken::new();
-        tokio::spawn(crate::remote::pulse(Handle(Arc::clone(&inner))));
+        tokio::spawn(crate::hello::run(Handle(Arc::clone(&inner))));
         tokio::spawn(crate::live::Windows::new(Handle(Arc::clone(&inner)), live_requests).run());
         let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, inbound, end.clone());
         let running = tokio::spawn(driver.run(stop.clone()));

@@ -12,7 +12,6 @@ use sensocto_registry::{Freshness, NodeView, PeerState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::breakers::PULSE_INTERVAL;
 use crate::engine::{Purpose, Reply};
 use crate::handle::{Handle, Inner};
 use crate::values::{LastValue, LocalValues};
@@ -361,57 +360,44 @@ async fn refresh_when_it_answers(handle: Handle, node: NodeName) {
     }
 }
 
-/// Asks one node once, and tells its breaker how it went. The sensors that it answered for; `None` where it did not answer. Without
-/// ids it is a probe.
-pub(crate) async fn ask(
+/// Asks one node for the states of its sensors. Those that it answered for; `None` where it did not answer.
+async fn ask(inner: &Inner, node: &NodeName, ids: &[SensorId], timeout: Duration) -> Option<BTreeSet<SensorId>> {
+    let payload = postcard::to_allocvec(ids).ok()?;
+    let mut found = BTreeSet::new();
+    call(inner, node, Purpose::State, payload, timeout, |frame| found.extend(take_answer(inner, node, frame))).await?;
+    Some(found)
+}
+
+/// Calls one node once, and tells its breaker how it went. When it was called and when it had answered; `None` where it did not, or as
+/// many calls are under way as may be.
+pub(crate) async fn call(
     inner: &Inner,
     node: &NodeName,
-    ids: &[SensorId],
+    purpose: Purpose,
+    payload: Vec<u8>,
     timeout: Duration,
-) -> Option<BTreeSet<SensorId>> {
-    let payload = postcard::to_allocvec(ids).ok()?;
+    mut take: impl FnMut(&[u8]),
+) -> Option<(Duration, Duration)> {
     let _permit = inner.remote.read_permit(node)?;
     let asked_at = inner.clock.mono();
-    let mut replies = inner.engine.query(node, Purpose::State, payload, timeout);
-    let mut found = BTreeSet::new();
+    let mut replies = inner.engine.query(node, purpose, payload, timeout);
     let mut complete = false;
     while let Some(reply) = replies.recv().await {
         match reply {
-            Reply::Frame(frame) => found.extend(take_answer(inner, node, &frame)),
+            Reply::Frame(frame) => take(&frame),
             Reply::End { complete: whole } => {
                 complete = whole;
                 break;
             }
         }
     }
-    let mono = inner.clock.mono();
+    let answered_at = inner.clock.mono();
     if complete {
-        inner.breakers.succeeded(node, mono, mono.saturating_sub(asked_at));
-        Some(found)
+        inner.breakers.succeeded(node, answered_at, answered_at.saturating_sub(asked_at));
+        Some((asked_at, answered_at))
     } else {
-        inner.breakers.failed(node, mono);
+        inner.breakers.failed(node, answered_at);
         None
-    }
-}
-
-/// Asks every node that is there for a sign of life now and then, so that its round trip is known, and a node that hangs is found
-/// before a reader meets it.
-pub(crate) async fn pulse(handle: Handle) {
-    let inner = &handle.0;
-    let mut interval = tokio::time::interval(PULSE_INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = inner.stopping.cancelled() => return,
-            _ = interval.tick() => {}
-        }
-        inner.pins.expire(inner.clock.mono());
-        let world = inner.world.load_full();
-        let there = world.view.nodes().values().filter(|node| node.state == PeerState::Alive);
-        let asked = there
-            .map(|node| &node.origin.node)
-            .filter(|node| inner.breakers.state(node, inner.clock.mono()).0 == BreakerState::Closed);
-        futures_util::future::join_all(asked.map(|node| ask(inner, node, &[], PULSE_INTERVAL))).await;
     }
 }
 

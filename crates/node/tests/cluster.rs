@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, Attributes, BreakerState, ConnectorId, Freshness, Generation, Handle, Kind, LastValue, MarkError,
-    Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sensor,
+    AttributeId, Attributes, BreakerState, ClientUrl, ConnectorId, Freshness, Generation, Handle, Kind, LastValue,
+    MarkError, Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sensor,
     SensorFilter, SensorId, SensorQuery, StartError, StateError, StateSource, Version, World,
 };
 
@@ -261,6 +261,17 @@ async fn a_read_on_another_node_waits_for_what_was_written() {
     assert!(matches!(late, Err(MarkError::TimedOut { .. })), "{late:?}");
     let future = handles[0].reach(&[later], DEADLINE).await;
     assert!(matches!(future, Err(MarkError::FromTheFuture(_))), "its own node knows better: {future:?}");
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_zenoh_every_node_says_where_its_clients_connect() {
+    let nodes = zenoh_cluster(&["a", "b"]).await;
+    let url = ClientUrl::new("http://10.0.0.1:4000").expect("an address");
+    nodes[0].handle().advertise(url.clone());
+    let (a, b) = (nodes[0].handle(), nodes[1].handle());
+    until(&b, "a said it", |_| b.client_url(&a.me().node) == Some(url.clone())).await;
+    assert_eq!((a.client_url(&a.me().node), a.client_url(&b.me().node)), (Some(url), None));
     stop(nodes).await;
 }
 

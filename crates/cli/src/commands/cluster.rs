@@ -45,8 +45,19 @@ fn shown(health: &Health) -> Vec<String> {
         String::new(),
     ];
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let mut table =
-        Table::new(&["NODE", "STATE", "FRESHNESS", "SENSORS", "BEHIND", "DIGEST", "BREAKER", "RTT", "SINCE", "CAUSE"]);
+    let mut table = Table::new(&[
+        "NODE",
+        "STATE",
+        "FRESHNESS",
+        "SENSORS",
+        "BEHIND",
+        "DIGEST",
+        "BREAKER",
+        "RTT",
+        "SINCE",
+        "CLIENTS",
+        "CAUSE",
+    ]);
     for node in nodes {
         table.row([
             node.name.clone(),
@@ -58,6 +69,7 @@ fn shown(health: &Health) -> Vec<String> {
             node.breaker.clone(),
             or_dash(node.round_trip_us.map(|took| format!("{:.1} ms", took as f64 / 1_000.0))),
             output::time(node.since_ms),
+            or_dash(node.url.clone()),
             node.cause.clone().unwrap_or_default(),
         ]);
     }
@@ -86,7 +98,7 @@ mod tests {
                 {"name": "a", "generation": 1, "state": "local", "freshness": "fresh", "since_ms": 61_000, "digest_age_ms": null,
                  "cause": null, "sensors": 200, "versions_behind": null, "breaker": "closed", "failures": 0},
                 {"name": "b", "generation": 1, "state": "suspect", "freshness": "stale", "since_ms": 900, "digest_age_ms": 2_100,
-                 "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3, "round_trip_us": 800}
+                 "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3, "round_trip_us": 800, "url": "http://127.0.0.1:4002"}
             ],
             "joining": [{"address": "127.0.0.1:7403", "state": "retrying", "since_ms": 2_000}]
         }))
@@ -94,9 +106,9 @@ mod tests {
         let expected = "\
 node a: 300 sensors, 12 connectors, 3 rooms, 5 users; identical on 1 of 2 nodes
 
-NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     SINCE   CAUSE
-a     local    fresh      200      -       -          closed   -       1 min
-b     suspect  stale      100      3       2.1 s ago  open     0.8 ms  900 ms  no digest for 2.1 s
+NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     SINCE   CLIENTS                CAUSE
+a     local    fresh      200      -       -          closed   -       1 min   -
+b     suspect  stale      100      3       2.1 s ago  open     0.8 ms  900 ms  http://127.0.0.1:4002  no digest for 2.1 s
 
 JOINING         STATE     SINCE
 127.0.0.1:7403  retrying  2.0 s";

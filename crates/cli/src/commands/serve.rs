@@ -25,6 +25,7 @@ async fn serve(settings: Settings, exit_with_stdin: bool) -> Result<(), Failure>
     let signing_key = settings.signing_key_file.as_deref().map(SigningKey::read).transpose().map_err(Failure::usage)?;
     let gateway_config = GatewayConfig {
         http: settings.http,
+        advertise: settings.http_advertise.clone(),
         signing_key,
         open: settings.open,
         allowed_origins: settings.allowed_origins.clone(),

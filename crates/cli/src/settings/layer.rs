@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sensocto_model::NodeName;
+use sensocto_node::ClientUrl;
 use serde::{Deserialize, Serialize};
 
 use super::{LogFormat, SettingsError};
@@ -18,6 +19,7 @@ pub(crate) struct Layer {
     pub(crate) name: Option<NodeName>,
     pub(crate) cluster: Option<NodeName>,
     pub(crate) http: Option<SocketAddr>,
+    pub(crate) http_advertise: Option<ClientUrl>,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) join: Option<Vec<String>>,
     pub(crate) data: Option<PathBuf>,
@@ -39,6 +41,7 @@ impl Layer {
             name: args.name.clone(),
             cluster: args.cluster.clone(),
             http: args.http,
+            http_advertise: args.http_advertise.clone(),
             peer: args.peer,
             join: some(&args.join),
             data: args.data.clone(),
@@ -82,6 +85,7 @@ impl Layer {
             name: self.name.or(lower.name),
             cluster: self.cluster.or(lower.cluster),
             http: self.http.or(lower.http),
+            http_advertise: self.http_advertise.or(lower.http_advertise),
             peer: self.peer.or(lower.peer),
             join: self.join.or(lower.join),
             data: self.data.or(lower.data),

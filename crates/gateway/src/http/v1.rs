@@ -33,6 +33,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(users::count))
         .routes(routes!(rooms::list))
         .routes(routes!(cluster::health))
+        .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::forget))
         .routes(routes!(counts::counts))
         .routes(routes!(live::live))

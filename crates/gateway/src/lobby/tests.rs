@@ -42,6 +42,16 @@ fn the_page_takes_nothing_from_elsewhere_and_nothing_inline() {
 }
 
 #[test]
+fn the_page_may_go_on_with_the_sockets_of_other_nodes_and_nothing_else_may() {
+    let others = ["ws://10.0.0.2:4000".to_owned(), "wss://b.example".to_owned()];
+    let page = allow_sockets(get("/"), &others);
+    let policy = header(&page, "content-security-policy");
+    assert!(policy.starts_with("default-src 'self';"), "{policy}");
+    assert!(policy.ends_with("connect-src 'self' ws://10.0.0.2:4000 wss://b.example"), "{policy}");
+    assert_eq!(header(&allow_sockets(get("/nothing"), &others), "content-security-policy"), "");
+}
+
+#[test]
 fn a_file_that_the_client_has_is_not_sent_again() {
     let tag = header(&get("/"), "etag").to_owned();
     let answer = |known: &str| {
@@ -83,7 +93,7 @@ fn only_what_was_embedded_is_found() {
     for path in table {
         assert_eq!(get(path).status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(
-            serve(&Method::GET, path, &HeaderMap::new()).status(),
+            serve(&Method::GET, path, &HeaderMap::new(), &[]).status(),
             StatusCode::NOT_FOUND,
             "{path} in the binary"
         );

@@ -36,7 +36,7 @@ pub(crate) async fn upgrade(
     };
     let written_vsn = parameter("vsn");
     let Ok(vsn) = Vsn::from_query(written_vsn.as_deref()) else { return StatusCode::FORBIDDEN.into_response() };
-    if !app.origins.allows(headers.get(header::ORIGIN), headers.get(header::HOST)) {
+    if !app.allows_page(&headers) {
         app.metrics.socket_refused();
         return StatusCode::FORBIDDEN.into_response();
     }

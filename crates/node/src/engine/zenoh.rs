@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `sensocto/<cluster>/alive/<name>/<generation>/<peer address>` | liveliness token, one per node |
 //! | `sensocto/<cluster>/log/<name>` | deltas and digests, by publication |
-//! | `sensocto/<cluster>/ask/<name>`, `…/state/<name>` | questions to one node, by query |
+//! | `sensocto/<cluster>/ask/<name>`, `…/state/<name>`, `…/hello/<name>` | questions to one node, by query |
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl ZenohEngine {
         let dropped = Arc::new(AtomicU64::new(0));
         let (inbound, receiver) = mpsc::channel(INBOUND_MAX);
         receive_frames(&session, &prefix, &inbound, &dropped).await.map_err(engine_error)?;
-        for purpose in [Purpose::Ask, Purpose::State] {
+        for purpose in Purpose::ALL {
             receive_questions(&session, &prefix, me, purpose, &inbound, &dropped).await.map_err(engine_error)?;
         }
         let publisher = session

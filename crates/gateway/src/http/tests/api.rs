@@ -345,6 +345,11 @@ async fn the_health_of_the_cluster_has_every_node() {
     assert_eq!((&node["sensors"], &node["connectors"], &node["presences"]), (&json!(1), &json!(0), &json!(0)));
     assert_eq!((&node["breaker"], &node["failures"], &node["cause"]), (&json!("closed"), &json!(0), &Value::Null));
     assert_eq!(health["generation"], json!(handle.me().generation.0));
+    let url = format!("http://{}", running.address());
+    assert_eq!(node["url"], json!(url), "where it listens");
+    let nodes = running.get("/api/v1/cluster/nodes").await.json();
+    assert_eq!((&nodes["node"], &nodes["nodes"][0]["name"]), (&json!("a"), &json!("a")));
+    assert_eq!((&nodes["nodes"][0]["url"], &nodes["nodes"][0]["state"]), (&json!(url), &json!("local")));
     running.stop().await;
 }
 
@@ -453,6 +458,7 @@ async fn where_others_can_reach_the_node_the_api_is_for_users() {
         "presence/all/count",
         "rooms",
         "cluster/health",
+        "cluster/nodes",
         "counts",
         "mark",
     ];

@@ -40,6 +40,25 @@ async fn assert_counted(running: &Running, reason: &str) {
 }
 
 #[tokio::test]
+async fn a_page_of_one_node_goes_on_with_another() {
+    let cluster = Running::cluster(&["a", "b"]).await;
+    let [a, b] = &cluster[..] else { panic!("two nodes") };
+    let handle = b.node.handle();
+    b.until("a said where its clients connect", |_| handle.client_url(&a.node.handle().me().node).is_some()).await;
+    let page = format!("http://{}", a.address());
+    let ask = async |origin: &str| {
+        let request = UPGRADE.replace("Upgrade: websocket", &format!("Upgrade: websocket\r\nOrigin: {origin}"));
+        ask_with(&mut b.connect().await, &request).await
+    };
+    assert_eq!((ask(&page).await, ask("http://elsewhere.example").await), (101, 403));
+    let nodes = b.get("/api/v1/cluster/nodes").await.json();
+    assert_eq!((&nodes["nodes"][0]["name"], &nodes["nodes"][0]["url"]), (&"a".into(), &page.as_str().into()));
+    for running in cluster {
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_says_nothing_is_cut() {
     let running = with(Limits { first_byte: SHORT, ..Limits::default() }).await;
     let mut silent = running.connect().await;

@@ -108,6 +108,7 @@ async fn the_description_has_every_route_and_a_page() {
     let paths: Vec<&str> = document["paths"].as_object().expect("an object").keys().map(String::as_str).collect();
     let expected = [
         "/api/v1/cluster/health",
+        "/api/v1/cluster/nodes",
         "/api/v1/cluster/nodes/{name}",
         "/api/v1/connectors",
         "/api/v1/counts",

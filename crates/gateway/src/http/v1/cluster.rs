@@ -1,11 +1,11 @@
-//! `/api/v1/cluster/health`, and `/api/v1/cluster/nodes/{name}`
+//! `/api/v1/cluster/health`, `/api/v1/cluster/nodes` and `/api/v1/cluster/nodes/{name}`
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use sensocto_node::{BreakerCause, ClusterHealth, Joining, Kind, NodeHealth, NodeName};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use super::ReadQuery;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Query};
-use crate::wire::millis;
+use crate::wire::{NodeJson, millis};
 
 /// The cluster as the answering node sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +70,8 @@ struct NodeHealthJson {
     unreadable: u64,
     /// Entries of its earlier starts that wait for it to register them again.
     retired: u64,
+    /// Where its clients connect, as `http://10.0.0.1:4000`; null where it did not say.
+    url: Option<String>,
     /// The circuit breaker in front of calls to it: `closed`, `open` or `half_open`.
     breaker: &'static str,
     /// Calls in a row that it did not answer.
@@ -115,6 +117,35 @@ pub(super) async fn health(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> 
     Json(health_json(app.handle.cluster_health()))
 }
 
+/// The nodes of the cluster and where their clients connect.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NodesJson {
+    /// The answering node.
+    node: String,
+    /// All nodes, the answering one included, by name.
+    nodes: Vec<NodeJson>,
+}
+
+/// The nodes of the cluster and where their clients connect: where to go on when the own one is gone.
+#[utoipa::path(
+    get,
+    path = "/cluster/nodes",
+    tag = "discovery",
+    operation_id = "cluster_nodes",
+    params(ReadQuery),
+    responses(
+        (status = 200, description = "The nodes", body = NodesJson),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 503, description = "The node is stopping", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+    )
+)]
+pub(super) async fn nodes(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<NodesJson> {
+    let nodes = crate::live::nodes(&app.handle, &app.handle.world().view);
+    Json(NodesJson { node: app.handle.me().node.to_string(), nodes })
+}
+
 /// An operator says that an unreachable node will not come back: its entries leave this node's world now, instead of after the grace.
 #[utoipa::path(
     delete,
@@ -138,7 +169,7 @@ pub(super) async fn forget(
     _: Query<NoParameters>,
 ) -> Result<StatusCode, ApiError> {
     // A page of another site must not be able to do this with the browser of whoever operates the node.
-    if !app.origins.allows(headers.get(header::ORIGIN), headers.get(header::HOST)) {
+    if !app.allows_page(&headers) {
         return Err(ApiError::ForeignOrigin);
     }
     let Path(name) = name.map_err(|_| ApiError::invalid("name", "percent-encoded UTF-8"))?;
@@ -179,6 +210,7 @@ fn node_json(node: &NodeHealth) -> NodeHealthJson {
         versions_behind: node.versions_behind,
         unreadable: node.unreadable,
         retired: node.retired,
+        url: node.url.clone().map(String::from),
         breaker: node.breaker.as_str(),
         failures: node.failures,
         breaker_cause: breaker.and_then(|breaker| breaker.cause).map(BreakerCause::as_str),

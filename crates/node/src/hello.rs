@@ -1,0 +1,142 @@
+//! What nodes tell each other about themselves, besides their logs: where their clients connect.
+//!
+//! Each node asks every other one when it comes up and every few seconds from then on. The same call is the sign of life behind the
+//! circuit breakers and measures the round trip.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use sensocto_model::{Generation, NodeName};
+use sensocto_registry::PeerState;
+use sensocto_registry::breaker::BreakerState;
+use serde::{Deserialize, Serialize};
+
+use crate::client_url::ClientUrl;
+use crate::engine::Purpose;
+use crate::handle::{Handle, Inner};
+use crate::remote;
+
+/// How often a node that answers is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How soon a node is asked again that does not know yet where its clients connect.
+const INTERVAL_UNKNOWN: Duration = Duration::from_secs(1);
+/// How often it is looked who is to be asked.
+const TICK: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Hello {
+    /// Which start of it.
+    generation: Generation,
+    /// Where its clients connect, where it knows that.
+    url: Option<ClientUrl>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    hello: Option<Hello>,
+    next: Duration,
+}
+
+/// What this node says of itself, and what the others said.
+#[derive(Debug, Default)]
+pub(crate) struct Hellos {
+    mine: ArcSwapOption<ClientUrl>,
+    others: Mutex<BTreeMap<NodeName, Heard>>,
+}
+
+impl Hellos {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeName, Heard>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a node is to be asked; it is then asked next after the interval.
+    fn is_due(&self, node: &NodeName, mono: Duration) -> bool {
+        let mut others = self.lock();
+        let heard = others.entry(node.clone()).or_default();
+        let due = heard.next <= mono;
+        if due {
+            heard.next = mono + INTERVAL;
+        }
+        due
+    }
+
+    fn take(&self, node: &NodeName, hello: Hello, mono: Duration) {
+        let interval = if hello.url.is_some() { INTERVAL } else { INTERVAL_UNKNOWN };
+        self.lock().insert(node.clone(), Heard { hello: Some(hello), next: mono + interval });
+    }
+
+    /// Forgets the nodes that are not in the world any more.
+    pub(crate) fn retain(&self, known: impl Fn(&NodeName) -> bool) {
+        self.lock().retain(|node, _| known(node));
+    }
+
+    /// Where the clients of another node connect, as it last said: a node that is gone is expected back there.
+    pub(crate) fn url(&self, node: &NodeName) -> Option<ClientUrl> {
+        self.lock().get(node)?.hello.as_ref()?.url.clone()
+    }
+}
+
+impl Handle {
+    /// Says where this node's clients connect, to them and to the other nodes.
+    pub fn advertise(&self, url: ClientUrl) {
+        self.0.hellos.mine.store(Some(Arc::new(url)));
+    }
+
+    /// Where the clients of a node connect; `None` where it did not say.
+    #[must_use]
+    pub fn client_url(&self, node: &NodeName) -> Option<ClientUrl> {
+        if *node == self.me().node {
+            return self.0.hellos.mine.load().as_deref().cloned();
+        }
+        self.0.hellos.url(node)
+    }
+}
+
+/// Asks one node, and tells its breaker how it went.
+pub(crate) async fn ask(inner: &Inner, node: &NodeName) -> bool {
+    let mut hello = None;
+    let answered = remote::call(inner, node, Purpose::Hello, Vec::new(), TIMEOUT, |frame| {
+        hello = postcard::from_bytes::<Hello>(frame).ok();
+    });
+    let answered = answered.await.is_some();
+    match hello.filter(|_| answered) {
+        Some(hello) => inner.hellos.take(node, hello, inner.clock.mono()),
+        None => tracing::debug!(%node, answered, "a node did not say anything of itself"),
+    }
+    answered
+}
+
+/// The frame that answers another node.
+pub(crate) fn answer(inner: &Inner) -> Option<Vec<u8>> {
+    let hello = Hello { generation: inner.me.generation, url: inner.hellos.mine.load().as_deref().cloned() };
+    postcard::to_allocvec(&hello).ok()
+}
+
+/// Asks every node that is there now and then, so that its round trip is known, and a node that hangs is found before a reader meets it.
+pub(crate) async fn run(handle: Handle) {
+    let inner = &handle.0;
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = inner.stopping.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        let mono = inner.clock.mono();
+        inner.pins.expire(mono);
+        let world = inner.world.load_full();
+        let there = world.view.nodes().values().filter(|node| node.state == PeerState::Alive);
+        let trusted = there
+            .map(|node| &node.origin.node)
+            .filter(|node| inner.breakers.state(node, mono).0 == BreakerState::Closed);
+        for node in trusted.filter(|node| inner.hellos.is_due(node, mono)) {
+            let (handle, node) = (handle.clone(), node.clone());
+            tokio::spawn(async move { ask(&handle.0, &node).await });
+        }
+    }
+}
