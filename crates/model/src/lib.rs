@@ -1,4 +1,4 @@
-//! What the world is made of: ids, sensors, connectors, presences, and the rules that make them valid.
+//! What the world is made of: ids, sensors, connectors, presences, rooms, and the rules that make them valid.
 //!
 //! Every type here is plain data. A value that exists is valid: ids check themselves when they are made or decoded, and a
 //! [`Record`] that comes from another node is validated again, because bytes from outside are never trusted.
@@ -15,6 +15,7 @@ mod id;
 mod interner;
 mod presence;
 mod record;
+pub mod room;
 mod sensor;
 mod stamp;
 pub mod text;
@@ -29,5 +30,6 @@ pub use id::{
 pub use interner::Interner;
 pub use presence::{FIELDS_BYTES_MAX, FIELDS_DEPTH_MAX, FIELDS_KEYS_MAX, Presence, PresenceFields};
 pub use record::{DecodeError, Key, Kind, RECORD_BYTES_MAX, Record, SharedId};
+pub use room::{JoinCode, Role, Room, RoomError, RoomPatch, RoomSettings, Term};
 pub use sensor::Sensor;
 pub use stamp::Stamp;
