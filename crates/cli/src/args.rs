@@ -248,6 +248,11 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Show how long changes take from every node to every other one, as each of them measures it all the time
+    Matrix {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// Say that an unreachable node will not come back: its entries leave the world of the node that is asked
     Forget {
         /// The node that will not come back

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 mod demo;
+mod matrix;
 mod paged;
 mod sensors;
 mod serve;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Users(UsersCommand::List { node, filter, limit }) => users::list(&node, &filter, limit),
         Command::Users(UsersCommand::Watch { node, topic }) => block_on(users::watch(&node, topic.as_str())),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
+        Command::Cluster(ClusterCommand::Matrix { node }) => matrix::run(&node),
         Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),
         Command::Why { kind, id, node } => why::run(&kind, &id, &node),
         Command::Token(command) => token::run(command),

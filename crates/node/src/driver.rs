@@ -128,6 +128,10 @@ impl Driver {
             }
             self.registry.unregister(&key, stamp);
         }
+        if self.inner.propagations.is_beat_due(now.mono) {
+            self.registry.beat();
+            self.dirty = true;
+        }
         let due = self.registry.poll_timeout() <= now.mono;
         if due {
             self.registry.handle_tick(now);
@@ -158,6 +162,7 @@ impl Driver {
         let (counters, tombstones) = (self.registry.counters().clone(), self.registry.tombstones());
         let world = Arc::new(World { seq, view, counters, tombstones });
         self.inner.world.store(Arc::clone(&world));
+        self.inner.propagations.note(&world, self.inner.clock.mono());
         let batch = Batch { world, events: events.into() };
         self.inner.history.note(&batch, self.inner.clock.mono());
         // Nobody may be subscribed.
@@ -330,7 +335,7 @@ impl Driver {
             let _permit = permit;
             let sent = match (log, purpose) {
                 (Some(mut frames), _) => frames.all(|frame| replier.frame(frame)),
-                (None, Purpose::Hello) => hello::answer(&inner).is_some_and(|frame| replier.frame(frame)),
+                (None, Purpose::Hello) => hello::answer(&inner, &payload).is_some_and(|frame| replier.frame(frame)),
                 (None, Purpose::Ask | Purpose::State) => remote::answer(&inner.local_values, &payload)
                     .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame))),
             };

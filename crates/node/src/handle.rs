@@ -96,6 +96,7 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) pins: Pins,
     pub(crate) hellos: crate::hello::Hellos,
+    pub(crate) propagations: crate::propagation::Propagations,
     pub(crate) live: crate::live::Requests,
     pub(crate) history: crate::why::History,
     pub(crate) engine: Arc<dyn Engine>,

@@ -1,4 +1,4 @@
-//! What nodes tell each other about themselves, besides their logs: where their clients connect.
+//! What nodes tell each other about themselves, besides their logs: where their clients connect, and how long changes took to them.
 //!
 //! Each node asks every other one when it comes up and every few seconds from then on. The same call is the sign of life behind the
 //! circuit breakers and measures the round trip.
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use sensocto_model::{Generation, NodeName};
+use sensocto_model::{Generation, NodeName, Origin, Version};
 use sensocto_registry::PeerState;
 use sensocto_registry::breaker::BreakerState;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::client_url::ClientUrl;
 use crate::engine::Purpose;
 use crate::handle::{Handle, Inner};
+use crate::propagation::{Note, Propagation};
 use crate::remote;
 
 /// How often a node that answers is asked.
@@ -34,11 +35,31 @@ struct Hello {
     generation: Generation,
     /// Where its clients connect, where it knows that.
     url: Option<ClientUrl>,
+    /// What its clock shows.
+    mono: Duration,
+    /// When its world first showed versions of its own log, in order.
+    changes: Vec<Note>,
+    /// The times of the ways to it.
+    row: BTreeMap<NodeName, Propagation>,
+}
+
+/// What is asked: the notes of changes after this version of this start are wanted.
+type Question = (Generation, Version);
+
+/// The measured times of the ways to one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixRow {
+    /// The node that measured them.
+    pub to: NodeName,
+    /// By the node that the changes came from.
+    pub from: BTreeMap<NodeName, Propagation>,
+    /// How long ago it said so.
+    pub age: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Heard {
-    hello: Option<Hello>,
+    hello: Option<(Hello, Duration)>,
     next: Duration,
 }
 
@@ -67,7 +88,7 @@ impl Hellos {
 
     fn take(&self, node: &NodeName, hello: Hello, mono: Duration) {
         let interval = if hello.url.is_some() { INTERVAL } else { INTERVAL_UNKNOWN };
-        self.lock().insert(node.clone(), Heard { hello: Some(hello), next: mono + interval });
+        self.lock().insert(node.clone(), Heard { hello: Some((hello, mono)), next: mono + interval });
     }
 
     /// Forgets the nodes that are not in the world any more.
@@ -77,7 +98,7 @@ impl Hellos {
 
     /// Where the clients of another node connect, as it last said: a node that is gone is expected back there.
     pub(crate) fn url(&self, node: &NodeName) -> Option<ClientUrl> {
-        self.lock().get(node)?.hello.as_ref()?.url.clone()
+        self.lock().get(node)?.hello.as_ref()?.0.url.clone()
     }
 }
 
@@ -95,25 +116,53 @@ impl Handle {
         }
         self.0.hellos.url(node)
     }
+
+    /// The measured times from every node to every other one: this node's own, and what the others said of theirs.
+    #[must_use]
+    pub fn propagation(&self) -> Vec<MatrixRow> {
+        let (inner, mono) = (&self.0, self.clock().mono());
+        let mine = MatrixRow { to: inner.me.node.clone(), from: inner.propagations.row(mono), age: Duration::ZERO };
+        let mut rows = vec![mine];
+        for (node, heard) in inner.hellos.lock().iter() {
+            let Some((hello, at)) = &heard.hello else { continue };
+            rows.push(MatrixRow { to: node.clone(), from: hello.row.clone(), age: mono.saturating_sub(*at) });
+        }
+        rows.sort_by(|one, other| one.to.cmp(&other.to));
+        rows
+    }
 }
 
 /// Asks one node, and tells its breaker how it went.
 pub(crate) async fn ask(inner: &Inner, node: &NodeName) -> bool {
+    let question: Question = inner.propagations.measured(node);
+    let Ok(payload) = postcard::to_allocvec(&question) else { return false };
     let mut hello = None;
-    let answered = remote::call(inner, node, Purpose::Hello, Vec::new(), TIMEOUT, |frame| {
+    let exchange = remote::call(inner, node, Purpose::Hello, payload, TIMEOUT, |frame| {
         hello = postcard::from_bytes::<Hello>(frame).ok();
     });
-    let answered = answered.await.is_some();
-    match hello.filter(|_| answered) {
-        Some(hello) => inner.hellos.take(node, hello, inner.clock.mono()),
-        None => tracing::debug!(%node, answered, "a node did not say anything of itself"),
-    }
-    answered
+    let exchange = exchange.await;
+    let Some((exchange, hello)) = exchange.zip(hello) else {
+        tracing::debug!(%node, answered = exchange.is_some(), "a node did not say anything of itself");
+        return exchange.is_some();
+    };
+    let from = Origin { node: node.clone(), generation: hello.generation };
+    inner.propagations.measure(&from, exchange, hello.mono, &hello.changes);
+    inner.hellos.take(node, hello, exchange.1);
+    true
 }
 
 /// The frame that answers another node.
-pub(crate) fn answer(inner: &Inner) -> Option<Vec<u8>> {
-    let hello = Hello { generation: inner.me.generation, url: inner.hellos.mine.load().as_deref().cloned() };
+pub(crate) fn answer(inner: &Inner, payload: &[u8]) -> Option<Vec<u8>> {
+    let question: Question = postcard::from_bytes(payload).ok()?;
+    let mono = inner.clock.mono();
+    let hello = Hello {
+        generation: inner.me.generation,
+        url: inner.hellos.mine.load().as_deref().cloned(),
+        row: inner.propagations.row(mono),
+        changes: inner.propagations.own_after(question),
+        // Read last: it is taken for the middle of the way there and back.
+        mono: inner.clock.mono(),
+    };
     postcard::to_allocvec(&hello).ok()
 }
 

@@ -22,6 +22,7 @@ mod live;
 mod marks;
 pub mod metrics;
 mod node;
+mod propagation;
 mod remote;
 mod values;
 mod why;
@@ -33,10 +34,12 @@ pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
+pub use hello::MatrixRow;
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
 pub use live::{LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate, WINDOWS_MAX};
 pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
+pub use propagation::Propagation;
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
 pub use sensocto_model::{
     self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation,

@@ -39,6 +39,8 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Gauge>,
     behind: Family<NodeLabel, Gauge>,
     fresh: Family<NodeLabel, Gauge>,
+    propagation_p50: Family<NodeLabel, Gauge>,
+    propagation_p99: Family<NodeLabel, Gauge>,
     core: Core,
 }
 
@@ -72,6 +74,8 @@ impl Metrics {
             refused: Family::default(),
             behind: Family::default(),
             fresh: Family::default(),
+            propagation_p50: Family::default(),
+            propagation_p99: Family::default(),
             core: Core::default(),
             registry: std::sync::Mutex::new(Registry::default()),
         };
@@ -88,6 +92,16 @@ impl Metrics {
         registry.register("refused", "Frames and parts of frames refused since the start", metrics.refused.clone());
         registry.register("versions_behind", "Changes of a node not yet heard of", metrics.behind.clone());
         registry.register("node_fresh", "1 where the copy of a node's log is proved, else 0", metrics.fresh.clone());
+        registry.register(
+            "propagation_p50_us",
+            "Microseconds that half of a node's changes took at most until they could be read here",
+            metrics.propagation_p50.clone(),
+        );
+        registry.register(
+            "propagation_p99_us",
+            "Microseconds that 99 of 100 of a node's changes took at most until they could be read here",
+            metrics.propagation_p99.clone(),
+        );
         metrics.core.register(&mut registry);
         Metrics { registry: std::sync::Mutex::new(registry), ..metrics }
     }
@@ -138,6 +152,13 @@ impl Metrics {
             self.behind.get_or_create(&label).set(node.versions_behind as i64);
             let fresh = node.freshness == sensocto_registry::Freshness::Fresh;
             self.fresh.get_or_create(&label).set(i64::from(fresh));
+        }
+        self.propagation_p50.clear();
+        self.propagation_p99.clear();
+        for (node, times) in handle.0.propagations.row(handle.clock().mono()) {
+            let label = NodeLabel { node: node.to_string() };
+            self.propagation_p50.get_or_create(&label).set(times.p50.as_micros() as i64);
+            self.propagation_p99.get_or_create(&label).set(times.p99.as_micros() as i64);
         }
         let counters = &world.counters;
         let core = &self.core;

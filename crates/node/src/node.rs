@@ -183,6 +183,7 @@ impl Node {
         let (live, live_requests) = crate::live::requests();
         let inner = Arc::new(Inner {
             world: ArcSwap::from_pointee(driver::first_world(&mut registry)),
+            propagations: crate::propagation::Propagations::new(me.clone()),
             me,
             clock,
             batches,

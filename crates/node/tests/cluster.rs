@@ -275,6 +275,27 @@ async fn over_zenoh_every_node_says_where_its_clients_connect() {
     stop(nodes).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_measures_how_long_changes_take_from_every_other_one() {
+    let nodes = memory_cluster(&["a", "b", "c"]);
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    // Nobody writes anything: an idle cluster is measured too.
+    for handle in &handles {
+        let whole = |_: &World| {
+            let rows = handle.propagation();
+            rows.len() == 3 && rows.iter().all(|row| row.from.len() == 2 && !row.from.contains_key(&row.to))
+        };
+        until(handle, "the whole matrix is there", whole).await;
+        for row in handle.propagation() {
+            for (from, times) in row.from {
+                let (to, clock) = (&row.to, Duration::from_secs(20));
+                assert!(times.samples > 0 && times.p50 <= times.p99 && times.p99 < clock, "{from} to {to}: {times:?}");
+            }
+        }
+    }
+    stop(nodes).await;
+}
+
 #[tokio::test]
 async fn a_sensor_is_not_found_only_when_nobody_who_could_know_it_says_so() {
     let hub = Hub::default();

@@ -65,6 +65,11 @@ impl OriginLog {
         entry
     }
 
+    /// Raises the version alone.
+    pub(crate) fn beat(&mut self) {
+        self.version = self.version.next();
+    }
+
     /// What an entry said first: a planted fault keeps that.
     fn first_record(&self, key: &Key, record: Record) -> Record {
         self.entries.get(key).and_then(|old| old.record().cloned()).unwrap_or(record)

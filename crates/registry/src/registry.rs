@@ -328,6 +328,14 @@ impl Registry {
         Some(self.mark())
     }
 
+    /// Counts a change that changes nothing. The others pass its version as any other, so that it shows how long a change takes to them
+    /// while there is none.
+    pub fn beat(&mut self) -> Mark {
+        self.log.beat();
+        self.nodes_dirty = true;
+        self.mark()
+    }
+
     fn mark(&self) -> Mark {
         Mark { origin: Origin::clone(&self.me), version: self.log.version() }
     }

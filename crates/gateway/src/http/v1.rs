@@ -5,6 +5,7 @@ mod connectors;
 mod counts;
 mod live;
 mod mark;
+mod propagation;
 mod rooms;
 mod sensors;
 mod users;
@@ -35,6 +36,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::forget))
+        .routes(routes!(propagation::propagation))
         .routes(routes!(counts::counts))
         .routes(routes!(live::live))
         .routes(routes!(mark::mark))

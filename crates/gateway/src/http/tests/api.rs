@@ -459,6 +459,7 @@ async fn where_others_can_reach_the_node_the_api_is_for_users() {
         "rooms",
         "cluster/health",
         "cluster/nodes",
+        "cluster/propagation",
         "counts",
         "mark",
     ];

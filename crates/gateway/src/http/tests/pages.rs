@@ -110,6 +110,7 @@ async fn the_description_has_every_route_and_a_page() {
         "/api/v1/cluster/health",
         "/api/v1/cluster/nodes",
         "/api/v1/cluster/nodes/{name}",
+        "/api/v1/cluster/propagation",
         "/api/v1/connectors",
         "/api/v1/counts",
         "/api/v1/live/sensors",

@@ -336,3 +336,17 @@ fn a_lost_delta_between_two_nodes_is_repaired_as_the_documentation_says() {
     cluster.run(ms(1_000));
     assert_eq!(freshness(&mut cluster, "b", "s1"), Some((Freshness::Fresh, "a@1".to_owned())));
 }
+
+#[test]
+fn a_beat_is_passed_by_everybody_and_changes_nothing() {
+    let mut cluster = three();
+    cluster.register("a", "s1", "one");
+    cluster.run(ms(2_000));
+    let before = cluster.stands("b", "a");
+    let mark = cluster.registry("a").beat();
+    cluster.run(ms(1_000));
+    for viewer in ["b", "c"] {
+        assert_eq!((cluster.stands(viewer, "a"), mark.version.0), (before + 1, before + 1), "{viewer}");
+    }
+    cluster.check_converged();
+}
