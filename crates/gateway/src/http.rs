@@ -1,5 +1,6 @@
 //! Routes, and what is the same for all of them.
 
+mod cors;
 pub(crate) mod cursor;
 mod health;
 mod marks;
@@ -38,7 +39,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
-    // Pages of other sites must not load the world into themselves; there is no CORS either.
+    // Pages of other sites must not load the world into themselves. Whose pages may read it all the same is in `cors`.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
@@ -66,11 +67,17 @@ fn around(router: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
 
 async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = if names_this_node(&app, request.headers()) {
-        answer_whatever_happens(&app, request, next).await
-    } else {
+    let reader = is_of_the_api(request.uri().path()).then(|| cors::reader(&app, request.headers())).flatten();
+    let mut response = if !names_this_node(&app, request.headers()) {
         ApiError::Misdirected.into_response()
+    } else if reader.is_some() && cors::is_preflight(request.method(), request.headers()) {
+        cors::preflight()
+    } else {
+        answer_whatever_happens(&app, request, next).await
     };
+    if let Some(reader) = reader {
+        cors::open(&mut response, reader);
+    }
     app.metrics.request(route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str), response.status());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         for (name, value) in HEADERS {
@@ -120,8 +127,8 @@ async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
     if is_of_the_api(request.uri().path()) {
         return ApiError::UnknownPath.into_response();
     }
-    let sockets = app.urls_of_nodes().into_iter().map(|url| url.for_sockets()).collect::<Vec<_>>();
-    lobby::serve(request.method(), request.uri().path(), request.headers(), &sockets)
+    let places = app.urls_of_nodes().into_iter().flat_map(|url| [url.for_sockets(), url.into()]).collect::<Vec<_>>();
+    lobby::serve(request.method(), request.uri().path(), request.headers(), &places)
 }
 
 async fn method_not_allowed(request: Request) -> Response {

@@ -140,7 +140,8 @@ impl App {
         let (origin, host) = (headers.get(header::ORIGIN), headers.get(header::HOST));
         // A page goes on with another node when its own one is gone.
         let of_the_cluster = || {
-            let urls = self.urls_of_nodes();
+            // So do pages of a node that left the cluster while they were open.
+            let urls = [self.urls_of_nodes(), self.handle.client_urls_of_gone()].concat();
             self.origins.allows_host(host) && origins::is_of(origin, urls.iter().map(ClientUrl::as_str))
         };
         self.origins.allows(origin, host) || of_the_cluster()

@@ -15,8 +15,8 @@ const INDEX: &str = "index.html";
 const ASSETS: &str = "assets/";
 
 /// Everything from this node and nothing from elsewhere; no inline script or style. `'self'` covers sockets to this node as well
-/// (CSP Level 3, 6.7.2.8: Chromium since 71, Safari since 16, Firefox). The sockets of the other nodes follow: the page goes on with
-/// one of them when its own node is gone.
+/// (CSP Level 3, 6.7.2.8: Chromium since 71, Safari since 16, Firefox). The other nodes follow: the page goes on with one of them
+/// when its own is gone.
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 /// A name that changes with the content never needs to be asked for twice.
 const KEEP: &str = "public, max-age=31536000, immutable";
@@ -51,14 +51,13 @@ fn embedded(path: &str) -> Option<File> {
     Some(File { bytes: file.data, hash: file.metadata.sha256_hash() })
 }
 
-/// Answers a request for a page or one of its files. `sockets` are the addresses to which the page may open sockets, besides this
-/// node's own.
-pub(crate) fn serve(method: &Method, path: &str, headers: &HeaderMap, sockets: &[String]) -> Response {
-    allow_sockets(respond(method, path, headers, embedded), sockets)
+/// Answers a request for a page or one of its files. `places` are the addresses that the page may talk to, besides this node's own.
+pub(crate) fn serve(method: &Method, path: &str, headers: &HeaderMap, places: &[String]) -> Response {
+    allow_places(respond(method, path, headers, embedded), places)
 }
 
-fn allow_sockets(mut response: Response, sockets: &[String]) -> Response {
-    let policy = [&[POLICY.to_owned()], sockets].concat().join(" ");
+fn allow_places(mut response: Response, places: &[String]) -> Response {
+    let policy = [&[POLICY.to_owned()], places].concat().join(" ");
     if let (Some(own), Ok(policy)) =
         (response.headers_mut().get_mut(header::CONTENT_SECURITY_POLICY), HeaderValue::from_str(&policy))
     {

@@ -3,7 +3,7 @@
 //! Each node asks every other one when it comes up and every few seconds from then on. The same call is the sign of life behind the
 //! circuit breakers and measures the round trip.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ const INTERVAL_UNKNOWN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(500);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Addresses of nodes that left the cluster which are remembered, the latest ones: pages that came from there are still open.
+const GONE_MAX: usize = 64;
 
 /// What a node says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +71,7 @@ struct Heard {
 pub(crate) struct Hellos {
     mine: ArcSwapOption<ClientUrl>,
     others: Mutex<BTreeMap<NodeName, Heard>>,
+    gone: Mutex<VecDeque<ClientUrl>>,
 }
 
 impl Hellos {
@@ -91,9 +95,19 @@ impl Hellos {
         self.lock().insert(node.clone(), Heard { hello: Some((hello, mono)), next: mono + interval });
     }
 
-    /// Forgets the nodes that are not in the world any more.
+    /// Forgets the nodes that are not in the world any more, but for their addresses.
     pub(crate) fn retain(&self, known: impl Fn(&NodeName) -> bool) {
-        self.lock().retain(|node, _| known(node));
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock().retain(|node, heard| {
+            let stays = known(node);
+            if let Some(url) = heard.hello.take_if(|_| !stays).and_then(|(hello, _)| hello.url) {
+                gone.retain(|other| *other != url);
+                gone.push_back(url);
+                let over = gone.len().saturating_sub(GONE_MAX);
+                gone.drain(..over);
+            }
+            stays
+        });
     }
 
     /// Where the clients of another node connect, as it last said: a node that is gone is expected back there.
@@ -129,6 +143,12 @@ impl Handle {
         }
         rows.sort_by(|one, other| one.to.cmp(&other.to));
         rows
+    }
+
+    /// Where the clients of nodes connected that left the cluster lately.
+    #[must_use]
+    pub fn client_urls_of_gone(&self) -> Vec<ClientUrl> {
+        self.0.hellos.gone.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 

@@ -44,11 +44,11 @@ fn the_page_takes_nothing_from_elsewhere_and_nothing_inline() {
 #[test]
 fn the_page_may_go_on_with_the_sockets_of_other_nodes_and_nothing_else_may() {
     let others = ["ws://10.0.0.2:4000".to_owned(), "wss://b.example".to_owned()];
-    let page = allow_sockets(get("/"), &others);
+    let page = allow_places(get("/"), &others);
     let policy = header(&page, "content-security-policy");
     assert!(policy.starts_with("default-src 'self';"), "{policy}");
     assert!(policy.ends_with("connect-src 'self' ws://10.0.0.2:4000 wss://b.example"), "{policy}");
-    assert_eq!(header(&allow_sockets(get("/nothing"), &others), "content-security-policy"), "");
+    assert_eq!(header(&allow_places(get("/nothing"), &others), "content-security-policy"), "");
 }
 
 #[test]

@@ -51,6 +51,15 @@ async fn a_page_of_one_node_goes_on_with_another() {
         ask_with(&mut b.connect().await, &request).await
     };
     assert_eq!((ask(&page).await, ask("http://elsewhere.example").await), (101, 403));
+    let asked = async |method: &str, origin: &str, more: &str| {
+        let answer = b.request(method, "/api/v1/counts", &format!("Origin: {origin}\r\n{more}")).await;
+        (answer.status, answer.header("access-control-allow-origin").map(str::to_owned))
+    };
+    assert_eq!(asked("GET", &page, "").await, (200, Some(page.clone())));
+    assert_eq!(asked("GET", "http://elsewhere.example", "").await, (200, None));
+    let may = "Access-Control-Request-Method: POST\r\n";
+    assert_eq!(asked("OPTIONS", &page, may).await, (204, Some(page.clone())));
+    assert_eq!(asked("OPTIONS", "http://elsewhere.example", may).await, (405, None));
     let nodes = b.get("/api/v1/cluster/nodes").await.json();
     assert_eq!((&nodes["nodes"][0]["name"], &nodes["nodes"][0]["url"]), (&"a".into(), &page.as_str().into()));
     for running in cluster {

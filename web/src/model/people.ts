@@ -1,0 +1,76 @@
+//! Who is here: the many connections (metas) of a user become one person.
+
+import { fieldsOf, textOf } from "../wire/entries.ts";
+
+export interface Device {
+  /** `browser · in lab · on a`. */
+  words: string;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  /** How many connections they have, on any node. */
+  connections: number;
+  nodes: string[];
+  rooms: string[];
+  /** One for each connection, alike ones counted. */
+  devices: Device[];
+  /** Since when, by the oldest connection's clock; `null` where none said. */
+  since: number | null;
+  /** What a search looks at, in lower case. */
+  searched: string;
+}
+
+function distinct(metas: unknown[], key: string): string[] {
+  const words = new Set<string>();
+  for (const meta of metas) {
+    const word = textOf(fieldsOf(meta)?.[key]);
+    if (word !== null) words.add(word);
+  }
+  return [...words].sort();
+}
+
+function devicesOf(metas: unknown[]): Device[] {
+  const counts = new Map<string, number>();
+  for (const meta of metas) {
+    const fields = fieldsOf(meta);
+    const [device, mode, room, node] = ["device", "mode", "room_id", "node"].map((key) => textOf(fields?.[key]));
+    const words = [device ?? "a connection", mode, room == null ? null : `in ${room}`, node == null ? null : `on ${node}`];
+    const text = words.filter((word) => word != null).map((word) => cut(word)).join(" · ");
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  return [...counts].sort(([one], [other]) => (one < other ? -1 : 1)).map(([text, count]) => ({ words: count > 1 ? `${text} × ${count}` : text }));
+}
+
+function cut(word: string): string {
+  return [...word.replace(/\s+/g, " ")].slice(0, 60).join("");
+}
+
+/** One person from one key of the presence state. `null` when nothing of them is left. */
+export function personOf(id: string, presence: unknown): Person | null {
+  const listed = fieldsOf(presence)?.["metas"];
+  const metas = Array.isArray(listed) ? (listed as unknown[]) : [];
+  if (metas.length === 0) return null;
+  const name = distinct(metas, "user_name")[0] ?? id;
+  const rooms = distinct(metas, "room_id");
+  const nodes = distinct(metas, "node");
+  const times = metas.map((meta) => fieldsOf(meta)?.["online_at"]).filter((at) => typeof at === "number");
+  return {
+    id,
+    name,
+    connections: metas.length,
+    nodes,
+    rooms,
+    devices: devicesOf(metas),
+    since: times.length === 0 ? null : Math.min(...times),
+    searched: [name, id, ...rooms, ...nodes].join("\n").toLowerCase(),
+  };
+}
+
+/** By name and then by id, so that everybody keeps their place. */
+export function orderPeople(people: readonly (Person | null)[]): Person[] {
+  return people
+    .filter((person) => person !== null)
+    .sort((a, b) => a.name.localeCompare(b.name, "en") || (a.id < b.id ? -1 : 1));
+}
