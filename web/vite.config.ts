@@ -1,5 +1,10 @@
 import { defineConfig } from "vite";
 
+declare const process: { env: Record<string, string | undefined> };
+
+/** The node that a lobby under development talks to. */
+const NODE = process.env["LOBBY_NODE"] ?? "http://127.0.0.1:4000";
+
 export default defineConfig({
   // Relative addresses: the page works from wherever the gateway serves it.
   base: "./",
@@ -12,8 +17,8 @@ export default defineConfig({
   server: {
     // A lobby under development talks to a node that runs with its default listener.
     proxy: {
-      "/socket": { target: "ws://127.0.0.1:4000", ws: true },
-      "/api": "http://127.0.0.1:4000",
+      "/socket": { target: NODE.replace("http", "ws"), ws: true },
+      "/api": NODE,
     },
   },
 });

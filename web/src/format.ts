@@ -2,7 +2,7 @@
 //!
 //! A payload may be any JSON. Nothing here throws, and every text is short enough for a cell.
 
-import { fieldsOf, textOf, type NodeState } from "./wire.ts";
+import { fieldsOf, textOf, type NodeState } from "./wire/entries.ts";
 
 const TEXT_CHARS_MAX = 80;
 const PAYLOAD_CHARS_MAX = 160;

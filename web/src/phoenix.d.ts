@@ -4,15 +4,19 @@ declare module "phoenix" {
     params?: Record<string, string>;
     heartbeatIntervalMs?: number;
     timeout?: number;
+    reconnectAfterMs?: (tries: number) => number;
+    rejoinAfterMs?: (tries: number) => number;
   }
 
   export class Socket {
     constructor(endPoint: string, options?: SocketOptions);
     connect(): void;
+    disconnect(callback?: () => void, code?: number, reason?: string): void;
     isConnected(): boolean;
-    channel(topic: string, params?: Record<string, unknown>): Channel;
+    channel(topic: string, params?: Record<string, unknown> | (() => Record<string, unknown>)): Channel;
     onOpen(callback: () => void): string;
     onClose(callback: () => void): string;
+    onError(callback: () => void): string;
     onMessage(callback: () => void): string;
   }
 

@@ -34,12 +34,12 @@ export function nodeLine(name: string, freshness = "fresh", state = "alive"): Re
   return { name, generation: 1, state, freshness, since_ms: 1_000, cause: null, sensors: 1 };
 }
 
-export function snapshotFrame(seq: number, sensors: unknown[], more: Record<string, unknown> = {}): unknown {
-  return { seq, first: true, last: true, total: sensors.length, node: "a", sensors, nodes: [nodeLine("a"), nodeLine("b")], ...more };
+export function pageOf(seq: number, total: number, sensors: unknown[]): unknown {
+  return { seq, total, node: "a", next: null, sensors, nodes: [nodeLine("a"), nodeLine("b")] };
 }
 
-export function diffOf(seq: number, total: number, lines: Record<string, unknown[]>): unknown {
-  return { seq, total, joins: [], changes: [], leaves: [], ...lines };
+export function changeOf(seq: number, total: number, lines: Record<string, unknown[]>): unknown {
+  return { seq, total, left: [], moved: [], entered: [], changed: [], ...lines };
 }
 
 export const HOSTILE: readonly unknown[] = [
@@ -58,8 +58,13 @@ export const HOSTILE: readonly unknown[] = [
   { seq: 99, sensors: {} },
   { seq: 99, first: true, last: true, sensors: [null, 1, "x", [], {}, { sensor_id: 7 }, { sensor_id: "" }] },
   { seq: 99, first: true, last: true, total: "many", nodes: [null, 3, {}, { name: 1 }], sensors: [{ sensor_id: "ok", attributes: [1, null] }] },
-  { seq: 100, joins: 1, changes: "x", leaves: { sensor_id: "s1" } },
-  { seq: 101, total: null, joins: [null, {}], changes: [[]], leaves: [null, 1, {}, { sensor_id: {} }] },
+  { seq: 100, left: 1, moved: "x", entered: { sensor_id: "s1" }, changed: null },
+  { seq: 101, total: null, left: [null, {}], moved: [{ at: -1, sensor_id: "s1" }, []], entered: [{ at: "x", sensor: {} }, 7], changed: [[]] },
+  { recent: { s1: { a: [null, 1, { payload: 1 }, { timestamp: "x" }] }, s2: [] }, batch: { s1: { a: { payload: {} } } }, digests: { s1: { a: 7 } } },
+  { node: "a", nodes: [null, { name: "b", digest_age_ms: "x", breaker: 7 }], identical: [] },
+  { asked: "a", owner: [], others: [null, {}], last_conflict: { from: 1 } },
+  { id: "r", members: { u1: "king", u2: null }, sensors: [null, { sensor_id: "s1", attributes: [{ last_value: 3 }, 7] }] },
+  { my_rooms: [null, {}], public_rooms: "x" },
   { nodes: {} },
   { nodes: [null, 1, { name: "x", state: "best", freshness: 7, since_ms: "long", cause: {}, sensors: -1 }] },
   { states: [] },

@@ -7,7 +7,7 @@ use std::{fs, io};
 use crate::process;
 
 /// Folders of `web/` whose files do not go into the page.
-const NOT_SOURCES: &[&str] = &["node_modules", "dist", "e2e", "test", "test-results"];
+const NOT_SOURCES: &[&str] = &["node_modules", "dist", "e2e", "scripts", "test", "test-results"];
 
 /// Why the page cannot be built here, if it cannot.
 pub(crate) fn missing_tools(root: &Path) -> Option<String> {

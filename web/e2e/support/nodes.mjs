@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { within } from "./deadlines.mjs";
 
 const WEB = fileURLToPath(new URL("../..", import.meta.url));
-const BINARY = resolve(WEB, process.env.SENSOCTO_BIN ?? "../target/debug/sensocto");
+export const BINARY = resolve(WEB, process.env.SENSOCTO_BIN ?? "../target/debug/sensocto");
 const START_MS = 15_000;
 const END_MS = 10_000;
 /** Below the range from which systems take ports for outgoing connections, so that a restart finds its port free. */
@@ -42,7 +42,7 @@ function checkBinary() {
 }
 
 /** The environment without what somebody has set for a node of their own. */
-function environment() {
+export function environment() {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SENSOCTO_") && name !== "RUST_LOG");
   return Object.fromEntries(kept);
 }
@@ -232,6 +232,11 @@ export class Cluster {
       throw error;
     }
     return this.nodes;
+  }
+
+  /** The file of the key that all nodes trust. */
+  get key() {
+    return this.#key;
   }
 
   async userToken(id, name) {

@@ -74,3 +74,9 @@ export function orderPeople(people: readonly (Person | null)[]): Person[] {
     .filter((person) => person !== null)
     .sort((a, b) => a.name.localeCompare(b.name, "en") || (a.id < b.id ? -1 : 1));
 }
+
+/** Whether one of these connections is the tab that is named so. */
+export function isTab(presence: unknown, tab: string): boolean {
+  const metas = fieldsOf(presence)?.["metas"];
+  return Array.isArray(metas) && metas.some((meta) => fieldsOf(fieldsOf(meta)?.["fields"])?.["tab"] === tab);
+}

@@ -40,6 +40,8 @@ export interface NodeEntry {
   since_ms: number;
   cause: string | null;
   sensors: number;
+  /** Where its clients connect; `null` where it did not say. */
+  url: string | null;
 }
 
 export interface Leave {
@@ -137,7 +139,13 @@ export function parseNode(line: unknown): NodeEntry | null {
     since_ms: Math.max(0, numberOf(fields["since_ms"], 0)),
     cause: textOf(fields["cause"]),
     sensors: Math.max(0, numberOf(fields["sensors"], 0)),
+    url: urlOf(fields["url"]),
   };
+}
+
+function urlOf(value: unknown): string | null {
+  const text = textOf(value);
+  return text !== null && /^https?:\/\/[^/?#]+$/.test(text) ? text : null;
 }
 
 export function parseLeave(line: unknown): Leave | null {

@@ -1,0 +1,113 @@
+//! Every view of the lobby: what it tells, and that everybody can use it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import axe from "axe-core";
+
+import { launch, openPage, whyNoBrowser } from "./support/browser.mjs";
+import { LobbyPage, shown } from "./support/lobby.mjs";
+import { Cluster } from "./support/nodes.mjs";
+import { connect, convergence, endPhoenixSockets, SensorClient } from "./support/phoenix.mjs";
+
+const skip = whyNoBrowser();
+const cluster = new Cluster();
+let a, b;
+let browser;
+let ada, ben;
+
+before(async () => {
+  if (skip) return;
+  [a, b] = await cluster.start(["a", "b"]);
+  await convergence(cluster.nodes);
+  browser = await launch();
+  ada = await cluster.userToken("ada", "Ada Lovelace");
+  ben = await cluster.userToken("ben", "Ben");
+  const sensor = await SensorClient.join(connect(a), "greenhouse", {
+    sensor_name: "Greenhouse", connector_name: "Pi", connector_id: "pi", attributes: ["celsius"],
+  });
+  for (const value of [20, 21, 22]) sensor.measure("celsius", { value });
+  const battery = await SensorClient.join(connect(b), "cell", { sensor_name: "Cell", sensor_type: "battery", attributes: ["battery"] });
+  battery.measure("battery", { level: 12, charging: false });
+});
+
+after(async () => {
+  await browser?.close();
+  await endPhoenixSockets();
+  await cluster.end();
+});
+
+test("a second tab is the same person, and a person leaves with the last one", { skip }, async () => {
+  const first = await openPage(browser);
+  const lobby = new LobbyPage(first.page);
+  await lobby.open(a, ada, "#/people");
+  const person = first.page.locator('.person[data-user="ada"]');
+  await shown(person.getByText("Ada Lovelace"));
+  assert.ok(!first.page.url().includes("token"), "the token is not in the address any more");
+  const second = await first.context.newPage();
+  await new LobbyPage(second).open(b, ada);
+  await shown(person.locator(".device", { hasText: "on b" }));
+  await shown(first.page.locator("#people-sum", { hasText: "1 person, 2 connections" }));
+  const other = await openPage(browser);
+  await new LobbyPage(other.page).open(b, ben);
+  await shown(first.page.locator('.person[data-user="ben"]'));
+  await shown(lobby.count("people", "2"));
+  await other.context.close();
+  await shown(lobby.count("people", "1"));
+  await second.close();
+  await shown(first.page.locator("#people-sum", { hasText: "1 person, 1 connection" }));
+  assert.deepEqual(first.complaints, []);
+  await first.context.close();
+});
+
+test("the cluster is told node by node, with what is stale and why", { skip }, async () => {
+  const { page, context, complaints } = await openPage(browser);
+  const lobby = new LobbyPage(page);
+  await lobby.open(b, null, "#/cluster");
+  await shown(page.locator('.node-row[data-node="a"][data-freshness="fresh"]'));
+  await shown(page.locator('.node-row[data-node="b"]', { hasText: "this page" }));
+  await shown(page.locator("#cluster-proof", { hasText: "proved to be the same on all 2 nodes" }));
+  await shown(page.locator(".copyable code", { hasText: `sensocto cluster status --url ${b.url}` }));
+  assert.equal(await page.locator(".picture-node").count(), 2);
+  a.freeze();
+  try {
+    await shown(page.locator('.picture-node:is([data-freshness="stale"], [data-freshness="orphaned"])'));
+    await shown(page.locator("#cluster-stale", { hasText: "a: 1 sensor is" }));
+    await shown(page.locator("#events-list", { hasText: /a (turned stale|is out of reach)/ }));
+  } finally {
+    a.thaw();
+  }
+  await shown(page.locator('.node-row[data-node="a"][data-freshness="fresh"]'));
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+const VIEWS = {
+  world: ["#/", ".tile[data-sensor-id]"],
+  "the world in groups": ["#/?group=node", ".section-head"],
+  sensor: ["#/sensor/greenhouse", ".plot"],
+  "a sensor that is not there": ["#/sensor/nowhere", "#sensor-note"],
+  people: ["#/people", ".person"],
+  cluster: ["#/cluster", ".matrix-cell"],
+};
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`an automated check of accessibility finds nothing serious, ${colorScheme}`, { skip }, async (t) => {
+    const { page, context, complaints } = await openPage(browser, { colorScheme, reducedMotion: "reduce" });
+    const lobby = new LobbyPage(page);
+    await lobby.open(a, ada);
+    for (const [name, [hash, ready]] of Object.entries(VIEWS)) {
+      await t.test(name, async () => {
+        await lobby.go(hash);
+        await shown(page.locator(ready));
+        await page.evaluate(axe.source);
+        const { violations } = await page.evaluate(async () => await globalThis.axe.run(document, { resultTypes: ["violations"] }));
+        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("; ")}`);
+        assert.deepEqual(told, []);
+      });
+    }
+    assert.deepEqual(complaints.filter((complaint) => !complaint.includes("404")), []);
+    await context.close();
+  });
+}
