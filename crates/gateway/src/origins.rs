@@ -35,6 +35,14 @@ impl PageOrigin {
     }
 }
 
+impl PageOrigin {
+    /// Whether two are one place. All names of this machine are: people type `localhost` where a node calls itself 127.0.0.1.
+    fn is_same(&self, other: &PageOrigin) -> bool {
+        let here = self.site.is_loopback() && other.site.is_loopback() && self.site.port == other.site.port;
+        self == other || (here && self.scheme == other.scheme)
+    }
+}
+
 impl Site {
     fn of(authority: &Authority, default_port: u16) -> Option<Site> {
         let host = authority.host().to_ascii_lowercase();
@@ -118,7 +126,9 @@ impl Origins {
 /// Whether a page comes from one of some addresses.
 pub(crate) fn is_of<'a>(origin: Option<&HeaderValue>, mut addresses: impl Iterator<Item = &'a str>) -> bool {
     let origin = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?));
-    origin.is_some_and(|origin| addresses.any(|address| PageOrigin::parse(address).as_ref() == Some(&origin)))
+    origin.is_some_and(|origin| {
+        addresses.any(|address| PageOrigin::parse(address).is_some_and(|node| node.is_same(&origin)))
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +145,15 @@ mod tests {
 
     fn public() -> Origins {
         Origins::new(&["https://app.example".to_owned(), "http://lab.example:8080".to_owned()], false).expect("origins")
+    }
+
+    #[test]
+    fn a_page_of_another_node_on_this_machine_is_known_under_every_name_of_the_machine() {
+        let nodes = ["http://127.0.0.1:4001", "http://10.0.0.7:4000"];
+        let known = |origin: &str| is_of(Some(&header(origin)), nodes.into_iter());
+        assert!(known("http://127.0.0.1:4001") && known("http://localhost:4001") && known("http://10.0.0.7:4000"));
+        assert!(!known("http://localhost:3000") && !known("https://localhost:4001") && !known("http://10.0.0.7:4001"));
+        assert!(!known("null") && !is_of(None, nodes.into_iter()));
     }
 
     #[test]
