@@ -7,6 +7,7 @@
 //! The algorithm, what a replica knows at each moment and the invariant that each step keeps: `docs/registry.md`.
 #![warn(missing_docs)]
 
+mod answer;
 pub mod breaker;
 mod coalesce;
 mod config;
@@ -25,9 +26,9 @@ mod set_hash;
 mod testing;
 mod view;
 
+pub use answer::Answer;
 pub use config::Config;
 pub use entry::Entry;
-pub use log::Answer;
 pub use message::{FrameError, Sets};
 pub use now::Now;
 pub use peer::PeerState;

@@ -7,14 +7,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use sensocto_model::{Key, Origin, Record, Stamp, Version};
+use sensocto_model::{Key, Record, Stamp, Version};
 
 use crate::entry::{Entry, EntrySet};
-use crate::message::{self, Ask, Chunk, Delta, Message, Put, Reached, Removal};
+use crate::message::{Delta, Moved, Put, Reached, Removal};
 use crate::planted::{self, Fault};
 
 /// Bytes that a line of a delta costs beyond its key and its record.
-const LINE_BYTES: usize = 32;
+pub(crate) const LINE_BYTES: usize = 32;
 
 /// What is remembered of an entry that is gone.
 #[derive(Debug, Clone)]
@@ -107,9 +107,18 @@ impl OriginLog {
         }
     }
 
+    /// Where entries have gone that left for other nodes, from the first key after `after` on.
+    pub(crate) fn moved(&self, after: Option<&Key>) -> impl Iterator<Item = Moved> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tombstones.range::<_, Key>((start, Bound::Unbounded)).filter_map(|(key, tombstone)| {
+            let to = tombstone.moved_to.clone()?;
+            Some(Moved { key: key.clone(), to })
+        })
+    }
+
     /// Whether a replica at `after` can be brought forward by deltas. An empty one is no exception: while the answer is on its way, a
     /// delta may bring it something whose removal is forgotten.
-    fn reaches_back_to(&self, after: Version) -> bool {
+    pub(crate) fn reaches_back_to(&self, after: Version) -> bool {
         after >= self.floor
     }
 
@@ -144,93 +153,9 @@ impl OriginLog {
     }
 }
 
-fn put_bytes(put: &Put) -> usize {
+/// About how many bytes a line takes.
+pub(crate) fn put_bytes(put: &Put) -> usize {
     LINE_BYTES + put.key.id.as_str().len() + put.body.len()
-}
-
-/// The frames that answer one question, made one at a time: whoever sends them sets the pace, and the log may change meanwhile.
-#[derive(Debug)]
-pub struct Answer {
-    sender: Origin,
-    bytes_max: usize,
-    rest: Rest,
-}
-
-#[derive(Debug)]
-enum Rest {
-    Deltas { log: OriginLog, after: Version },
-    Chunks { ask: Ask, entries: EntrySet, upto: Version, after: Option<Key>, number: u32 },
-    Done,
-}
-
-impl Answer {
-    /// The answer of the origin itself.
-    pub(crate) fn from_origin(sender: Origin, ask: Ask, log: &OriginLog, bytes_max: usize) -> Answer {
-        let rest = match ask.after {
-            Some(after) if log.reaches_back_to(after) => Rest::Deltas { log: log.clone(), after },
-            Some(_) | None => {
-                let (entries, upto) = (log.entries.clone(), log.version);
-                Rest::Chunks { ask, entries, upto, after: None, number: 0 }
-            }
-        };
-        Answer { sender, bytes_max, rest }
-    }
-
-    /// The answer of a node that has a copy.
-    pub(crate) fn from_copy(sender: Origin, ask: Ask, entries: EntrySet, upto: Version, bytes_max: usize) -> Answer {
-        Answer { sender, bytes_max, rest: Rest::Chunks { ask, entries, upto, after: None, number: 0 } }
-    }
-}
-
-impl Iterator for Answer {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let message = match &mut self.rest {
-            Rest::Deltas { log, after } => {
-                let Some(delta) = log.delta(*after, self.bytes_max) else {
-                    self.rest = Rest::Done;
-                    return None;
-                };
-                *after = delta.upto;
-                Message::Delta(delta)
-            }
-            Rest::Chunks { ask, entries, upto, after, number } => {
-                let chunk = next_chunk(ask, entries, *upto, after.as_ref(), *number, self.bytes_max);
-                *number += 1;
-                *after = chunk.puts.last().map(|put| put.key.clone());
-                if chunk.last {
-                    self.rest = Rest::Done;
-                }
-                Message::Chunk(chunk)
-            }
-            Rest::Done => return None,
-        };
-        Some(message::encode(&self.sender, &message))
-    }
-}
-
-fn next_chunk(
-    ask: &Ask,
-    entries: &EntrySet,
-    upto: Version,
-    after: Option<&Key>,
-    number: u32,
-    bytes_max: usize,
-) -> Chunk {
-    let mut bytes = 0;
-    let mut puts = Vec::new();
-    let mut last = true;
-    for (key, entry) in entries.after(after) {
-        if bytes >= bytes_max {
-            last = false;
-            break;
-        }
-        let put = entry.to_put(key);
-        bytes += put_bytes(&put);
-        puts.push(put);
-    }
-    Chunk { id: ask.id, origin: ask.origin.clone(), upto, sets: *entries.sets(), number, last, puts }
 }
 
 #[cfg(test)]

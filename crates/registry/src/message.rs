@@ -105,6 +105,15 @@ pub struct Ask {
     pub after: Option<Version>,
 }
 
+/// An entry that another node's registration took the place of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// What it was found by.
+    pub key: Key,
+    /// The registration that took its place.
+    pub to: Reached,
+}
+
 /// One chunk of a whole log. Chunks replace the old copy in one step, when the last one is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -120,6 +129,8 @@ pub struct Chunk {
     pub number: u32,
     /// Whether it is the last one.
     pub last: bool,
+    /// Where entries have gone that left for other nodes, as far as the origin remembers; none in another node's copy.
+    pub moved: Vec<Moved>,
     /// The entries, in the order of their keys.
     pub puts: Vec<Put>,
 }

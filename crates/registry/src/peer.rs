@@ -147,7 +147,8 @@ impl Peer {
         }
         if digest.sets == *self.replica.entries().sets() {
             self.proved_at = self.digest_at;
-            self.gap = false;
+            // What waits beyond this digest still lacks what it builds on.
+            self.gap = self.replica.holds_back();
             self.diverged = false;
             self.failed.clear();
         } else {

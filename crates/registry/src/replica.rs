@@ -1,5 +1,6 @@
 //! A copy of another node's log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sensocto_model::{Interner, Key, Version};
@@ -54,7 +55,8 @@ pub(crate) struct Replica {
     /// What was read from the log before this is older than what an earlier copy held.
     least: Version,
     staging: Option<Staging>,
-    held_back: Vec<Delta>,
+    /// Deltas that wait for what they build on, each with the bytes of its frame.
+    held_back: Vec<(Delta, usize)>,
     held_back_bytes: usize,
     interner: Interner,
 }
@@ -65,6 +67,7 @@ struct Staging {
     upto: Version,
     sets: Sets,
     number: u32,
+    moved: BTreeMap<Key, Reached>,
     entries: EntrySet,
 }
 
@@ -160,26 +163,50 @@ impl Replica {
         let fits = self.held_back_bytes + bytes <= bytes_max || planted::is(Fault::HeldBackUnbounded);
         if fits {
             self.held_back_bytes += bytes;
-            self.held_back.push(delta);
+            self.held_back.push((delta, bytes));
         }
         fits
     }
 
-    /// Applies what was held back, as far as it fits on; what does not is dropped.
-    pub(crate) fn apply_held_back(&mut self, changes: &mut Vec<Change>) -> Vec<DeltaStatus> {
-        self.held_back_bytes = 0;
+    /// Whether any delta waits for what it builds on.
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// Applies what was held back, as far as it fits on by now; what does not goes on waiting.
+    pub(crate) fn release_held_back(&mut self, changes: &mut Vec<Change>) -> Vec<DeltaStatus> {
         let mut held_back = std::mem::take(&mut self.held_back);
-        held_back.sort_by_key(|delta| delta.after);
-        held_back.into_iter().map(|delta| self.apply_delta(delta, changes)).collect()
+        held_back.sort_by_key(|(delta, _)| delta.after);
+        let mut done = Vec::new();
+        for (delta, bytes) in held_back {
+            if delta.after > self.version {
+                self.held_back.push((delta, bytes));
+            } else {
+                self.held_back_bytes -= bytes;
+                done.push(self.apply_delta(delta, changes));
+            }
+        }
+        done
+    }
+
+    /// Drops what is still held back.
+    pub(crate) fn drop_held_back(&mut self) {
+        self.held_back.clear();
+        self.held_back_bytes = 0;
     }
 
     /// Takes the next chunk of a whole log. Only a copy that is known to be wrong may go back to an older one.
     pub(crate) fn apply_chunk(&mut self, chunk: Chunk, may_go_back: bool, changes: &mut Vec<Change>) -> ChunkStatus {
         let mut staging = match self.staging.take() {
             Some(staging) if staging.id == chunk.id => staging,
-            Some(_) | None => {
-                Staging { id: chunk.id, upto: chunk.upto, sets: chunk.sets, number: 0, entries: EntrySet::default() }
-            }
+            Some(_) | None => Staging {
+                id: chunk.id,
+                upto: chunk.upto,
+                sets: chunk.sets,
+                number: 0,
+                moved: BTreeMap::new(),
+                entries: EntrySet::default(),
+            },
         };
         if staging.number != chunk.number || staging.upto != chunk.upto || staging.sets != chunk.sets {
             return ChunkStatus::Refused("chunk_out_of_order");
@@ -187,6 +214,7 @@ impl Replica {
         if !chunk.upto.is_plausible() {
             return ChunkStatus::Refused("version_implausible");
         }
+        staging.moved.extend(chunk.moved.into_iter().map(|moved| (moved.key, moved.to)));
         for put in chunk.puts {
             if let Err(reason) = check_put(&put, Version::ZERO, chunk.upto) {
                 return ChunkStatus::Refused(reason);
@@ -209,7 +237,7 @@ impl Replica {
         if staging.upto < self.version && !may_go_back && !planted::is(Fault::OlderLogTaken) {
             return ChunkStatus::Older;
         }
-        self.replace(staging.entries, staging.upto, changes);
+        self.replace(staging, changes);
         ChunkStatus::Replaced
     }
 
@@ -218,10 +246,11 @@ impl Replica {
         self.staging = None;
     }
 
-    fn replace(&mut self, entries: EntrySet, version: Version, changes: &mut Vec<Change>) {
+    fn replace(&mut self, staging: Staging, changes: &mut Vec<Change>) {
+        let Staging { mut moved, entries, upto: version, .. } = staging;
         for (key, _) in self.entries.iter() {
             if entries.get(key).is_none() && !planted::is(Fault::MissedRemovalsKept) {
-                changes.push(Change { key: key.clone(), new: None, moved_to: None });
+                changes.push(Change { key: key.clone(), new: None, moved_to: moved.remove(key) });
             }
         }
         for (key, entry) in entries.iter() {

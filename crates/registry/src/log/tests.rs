@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::answer::Answer;
 use crate::message::Sets;
+use crate::message::{self, Ask, Message};
 use crate::set_hash::SetHash;
 use crate::testing::{key, origin, sensor, stamp};
 

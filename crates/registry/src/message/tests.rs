@@ -20,6 +20,7 @@ fn real_messages() -> Vec<Message> {
             sets,
             number: 2,
             last: true,
+            moved: vec![],
             puts: vec![put("s1", "x", 1), put("s2", "y", 2)],
         }),
     ]
@@ -159,7 +160,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         .prop_map(|(id, origin, after)| Message::Ask(Ask { id, origin, after: after.map(Version) }));
     let head = (any::<u64>(), any_origin(), any::<u64>(), any::<u32>(), any::<bool>());
     let chunk = (head, any_sets(), vec(any_put(), 0..5)).prop_map(|((id, origin, upto, number, last), sets, puts)| {
-        Message::Chunk(Chunk { id, origin, upto: Version(upto), sets, number, last, puts })
+        Message::Chunk(Chunk { id, origin, upto: Version(upto), sets, number, last, moved: vec![], puts })
     });
     prop_oneof![delta, digest, ask, chunk]
 }

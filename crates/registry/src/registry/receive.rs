@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sensocto_model::{Key, NodeName, Origin, Stamp};
 
 use super::{Departing, Output, Registry};
-use crate::log::Answer;
+use crate::answer::Answer;
 use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState, Retired};
@@ -157,6 +157,12 @@ impl Registry {
         peer.applied_at = now.mono;
         let status = peer.replica.apply_delta(delta, &mut changes);
         self.counters.delta(status);
+        if !whole_on_its_way {
+            // It may have closed the gap before what was held back.
+            for status in peer.replica.release_held_back(&mut changes) {
+                self.counters.delta(status);
+            }
+        }
         self.show_changes(node, changes);
     }
 
@@ -231,7 +237,7 @@ impl Registry {
                 self.observe(new.stamp);
             }
             match change.moved_to {
-                Some(until) if !self.has_reached(&until) && !planted::is(Fault::DepartAtOnce) => {
+                Some(until) if !self.has_reached(&until, &change.key) && !planted::is(Fault::DepartAtOnce) => {
                     self.let_depart(change.key, &origin, until)
                 }
                 Some(_) | None => self.show(&origin, change.key, change.new, Cause::Unregistered),
@@ -250,19 +256,27 @@ impl Registry {
         }
     }
 
-    /// Whether a change of another node, or of this one, has been seen.
-    fn has_reached(&self, mark: &Reached) -> bool {
+    /// Whether the registration that an entry moved to, at another node or at this one, has been seen.
+    fn has_reached(&self, mark: &Reached, key: &Key) -> bool {
         if mark.origin == *self.me {
             return self.log.version() >= mark.version;
         }
-        let peer = self.peers.get(&mark.origin.node);
-        peer.is_some_and(|peer| {
-            let later = peer.origin.generation > mark.origin.generation;
-            later || (*peer.origin == mark.origin && peer.replica.version() >= mark.version)
-        })
+        let Some(peer) = self.peers.get(&mark.origin.node) else { return false };
+        if *peer.origin != mark.origin {
+            return peer.origin.generation > mark.origin.generation;
+        }
+        // Between two states of its log, a copy has passed versions of entries that changed again since and are still to come.
+        let held = peer.replica.entries().get(key).is_some_and(|entry| entry.version >= mark.version);
+        held || peer.replica.settled() >= mark.version
     }
 
     fn let_depart(&mut self, key: Key, origin: &Arc<Origin>, until: Reached) {
+        // What was to move here has moved on before it was seen here: it is awaited there.
+        for earlier in self.departing.iter_mut().filter(|earlier| earlier.key == key) {
+            if earlier.until.origin == **origin {
+                earlier.until = until.clone();
+            }
+        }
         let deadline = self.last_tick + self.config.linger;
         self.departing.push_back(Departing { deadline, key, origin: Arc::clone(origin), until });
         if self.departing.len() > self.config.departing_max {
@@ -277,8 +291,9 @@ impl Registry {
             return;
         }
         let all = std::mem::take(&mut self.departing);
-        let (over, rest) =
-            all.into_iter().partition(|departing| which(departing) && self.has_reached(&departing.until));
+        let (over, rest) = all
+            .into_iter()
+            .partition(|departing| which(departing) && self.has_reached(&departing.until, &departing.key));
         self.departing = rest;
         let over: VecDeque<Departing> = over;
         for departing in over {

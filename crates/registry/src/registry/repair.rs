@@ -76,9 +76,11 @@ impl Registry {
         let Some(asking) = peer.asking.take() else { return };
         peer.replica.drop_chunks();
         let mut changes = Vec::new();
-        for status in peer.replica.apply_held_back(&mut changes) {
+        for status in peer.replica.release_held_back(&mut changes) {
             self.counters.delta(status);
         }
+        // What does not fit now, the next digest tells of.
+        peer.replica.drop_held_back();
         peer.applied_at = now.mono;
         // Asked after it claimed to be further, an origin that sends no more has claimed what is not.
         let knew = asking.to == *node && peer.digest_at.is_some_and(|digest_at| digest_at <= asking.asked_at);

@@ -5,7 +5,8 @@ use sensocto_model::Stamp;
 use serde_bytes::ByteBuf;
 
 use super::*;
-use crate::log::{Answer, OriginLog};
+use crate::answer::Answer;
+use crate::log::OriginLog;
 use crate::message::{self, Ask, Message};
 use crate::testing::{delta, key, origin, put, removal, sensor, stamp};
 
@@ -72,7 +73,7 @@ fn a_removal_that_comes_first_waits_for_what_it_builds_on() {
     assert_eq!(apply(&mut replica, gone.clone()).0, DeltaStatus::Gap);
     assert!(replica.hold_back(gone, 50, PLENTY));
     apply(&mut replica, delta(0, 1, vec![], vec![put("s1", "x", 1)]));
-    replica.apply_held_back(&mut Vec::new());
+    replica.release_held_back(&mut Vec::new());
     assert_eq!((replica.version(), replica.entries().len()), (Version(2), 0));
 }
 
@@ -247,7 +248,9 @@ fn what_is_held_back_is_bounded_in_bytes() {
     let mut replica = Replica::default();
     assert!(replica.hold_back(delta(5, 6, vec![], vec![]), 60, 100));
     assert!(!replica.hold_back(delta(6, 7, vec![], vec![]), 60, 100));
-    replica.apply_held_back(&mut Vec::new());
+    replica.release_held_back(&mut Vec::new());
+    assert_eq!(replica.held_back_bytes(), 60, "it still waits");
+    replica.drop_held_back();
     assert!(replica.hold_back(delta(6, 7, vec![], vec![]), 60, 100), "what was dropped takes no room");
 }
 
@@ -258,7 +261,7 @@ fn what_is_held_back_is_applied_in_the_order_of_the_log() {
         assert!(replica.hold_back(held, 50, PLENTY));
     }
     apply(&mut replica, delta(0, 1, vec![], vec![put("s1", "x", 1)]));
-    replica.apply_held_back(&mut Vec::new());
+    replica.release_held_back(&mut Vec::new());
     assert_eq!((replica.version(), versions(&replica)), (Version(3), vec![("s2".to_owned(), 2)]));
 }
 

@@ -77,6 +77,7 @@ impl Hostile {
                     sets: self.sets(),
                     number: 0,
                     last: true,
+                    moved: vec![],
                     puts: Vec::new(),
                 })
             }

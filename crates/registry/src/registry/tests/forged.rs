@@ -121,6 +121,7 @@ fn nobody_tells_a_node_about_its_own_log() {
             sets: Sets::default(),
             number: 0,
             last: true,
+            moved: vec![],
             puts,
         };
         cluster.inject("a", &frame(sender, &Message::Chunk(chunk))).expect("a whole frame");
@@ -143,6 +144,7 @@ fn chunks_that_nobody_asked_for_are_refused() {
             sets: Sets::default(),
             number: 0,
             last: true,
+            moved: vec![],
             puts: vec![],
         };
         let frame = frame(sender, &Message::Chunk(empty));
@@ -175,6 +177,7 @@ fn a_whole_log_is_taken_only_from_the_node_that_was_asked() {
         sets: Sets::default(),
         number: 0,
         last: true,
+        moved: vec![],
         puts: vec![],
     };
     cluster.inject_answer("b", id, &frame("c", &Message::Chunk(empty.clone()))).expect("a whole frame");

@@ -1,9 +1,10 @@
 //! Ids that move from node to node.
 
 use super::*;
-use crate::testing::{key, name};
+use crate::message::{self, Message};
+use crate::testing::{delta, key, name, origin, put, removal};
 use crate::{Cause, Event};
-use sensocto_model::Kind;
+use sensocto_model::{Kind, Version};
 
 /// A third node must see the owner change and nothing else.
 fn check_no_flicker(events: &[Event]) {
@@ -11,6 +12,11 @@ fn check_no_flicker(events: &[Event]) {
     let leaves = kinds.iter().filter(|kind| matches!(kind, EventKind::Unregistered(_))).count();
     let joins = kinds.iter().filter(|kind| **kind == EventKind::Registered).count();
     assert_eq!((joins, leaves), (1, 0), "{kinds:?}");
+}
+
+fn check_no_flicker_of(events: &[Event], id: &str) {
+    let events: Vec<Event> = events.iter().filter(|event| event.key == key(id)).cloned().collect();
+    check_no_flicker(&events);
 }
 
 #[test]
@@ -139,4 +145,69 @@ fn changes_of_the_losing_side_do_not_take_the_id_back() {
     cluster.network.mend(&name("b"), &name("a"));
     cluster.run(ms(20_000));
     cluster.check_converged();
+}
+
+/// One node that hears of others by frames alone.
+fn listener() -> Cluster {
+    Cluster::new(1, &["c"], crate::testing::config())
+}
+
+fn hear(cluster: &mut Cluster, node: &str, delta: message::Delta) {
+    let frame = message::encode(&origin(node, 1), &Message::Delta(delta));
+    cluster.inject("c", &frame).expect("a whole frame");
+}
+
+fn moved(id: &str, version: u64, to: &str, at: u64) -> message::Removal {
+    let moved_to = Some(message::Reached { origin: origin(to, 1), version: Version(at) });
+    message::Removal { moved_to, ..removal(id, version) }
+}
+
+#[test]
+fn a_move_to_an_entry_that_changed_again_since_is_no_leave() {
+    let mut cluster = listener();
+    hear(&mut cluster, "a", delta(0, 1, vec![], vec![put("s1", "x", 1)]));
+    // b registered s1 by its change 1 and again by its change 3: between the two frames its copy has passed 1 and holds no s1.
+    let first = message::Delta { read_at: Version(3), ..delta(0, 2, vec![], vec![put("s2", "x", 2)]) };
+    hear(&mut cluster, "b", first);
+    hear(&mut cluster, "a", delta(1, 2, vec![moved("s1", 2, "b", 1)], vec![]));
+    assert_eq!(freshness(&mut cluster, "c", "s1").expect("shown").1, "a@1");
+    hear(&mut cluster, "b", delta(2, 3, vec![], vec![put("s1", "x", 3)]));
+    assert_eq!(freshness(&mut cluster, "c", "s1").expect("shown").1, "b@1");
+    check_no_flicker_of(&cluster.node("c").events, "s1");
+}
+
+#[test]
+fn an_entry_that_moved_on_before_it_was_seen_is_awaited_where_it_went() {
+    let mut cluster = listener();
+    hear(&mut cluster, "a", delta(0, 1, vec![], vec![put("s1", "x", 1)]));
+    hear(&mut cluster, "a", delta(1, 2, vec![moved("s1", 2, "b", 1)], vec![]));
+    hear(&mut cluster, "b", delta(0, 2, vec![moved("s1", 2, "d", 4)], vec![]));
+    assert_eq!(freshness(&mut cluster, "c", "s1").expect("shown").1, "a@1");
+    hear(&mut cluster, "d", delta(0, 4, vec![], vec![put("s1", "x", 4)]));
+    assert_eq!(freshness(&mut cluster, "c", "s1").expect("shown").1, "d@1");
+    check_no_flicker_of(&cluster.node("c").events, "s1");
+}
+
+#[test]
+fn a_whole_log_says_where_an_entry_moved() {
+    let config = Config { tombstones_max: 1, ..crate::testing::config() };
+    let mut cluster = three_with(config);
+    let gone = cluster.register("a", "gone", "x");
+    cluster.register("a", "s1", "x");
+    cluster.run(ms(2_000));
+    cluster.cut("a", "c");
+    cluster.cut("b", "c");
+    cluster.unregister("a", "gone", gone);
+    cluster.register("b", "s1", "x");
+    cluster.run(ms(1_500));
+    assert_eq!(cluster.registry("a").tombstones(), 1, "the first removal is forgotten");
+    cluster.mend("a", "c");
+    cluster.run(ms(1_200));
+    assert_eq!(cluster.registry("c").counters().logs_replaced, 1);
+    assert_eq!(cluster.view("c").get(Kind::Sensor, "gone").map(|held| held.origin.to_string()), None);
+    assert_eq!(cluster.view("c").get(Kind::Sensor, "s1").expect("shown").origin.to_string(), "a@1");
+    cluster.mend("b", "c");
+    cluster.run(ms(2_000));
+    cluster.check_converged();
+    check_no_flicker_of(&cluster.node("c").events, "s1");
 }

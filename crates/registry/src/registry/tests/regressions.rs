@@ -281,3 +281,27 @@ fn a_question_asked_on_waking_up_does_not_wait_for_as_long_as_the_sleep() {
     cluster.run(ms(5_000));
     assert!(cluster.view("a").get(Kind::Sensor, "s2").is_some());
 }
+
+#[test]
+fn what_is_held_back_is_applied_as_soon_as_anything_closes_the_gap() {
+    let mut cluster = Cluster::new(1, &["c"], crate::testing::config());
+    for (after, id) in [(2, "s3"), (1, "s2"), (0, "s1")] {
+        let delta = delta(after, after + 1, vec![], vec![put(id, "x", after + 1)]);
+        cluster.inject("c", &message::encode(&origin("a", 1), &Message::Delta(delta))).expect("a whole frame");
+        let held_back = cluster.registry("c").sizes().held_back_bytes_most;
+        assert_eq!(held_back > 0, after > 0, "{held_back} bytes after {after}");
+    }
+    assert_eq!((cluster.stands("c", "a"), cluster.view("c").count(Kind::Sensor)), (3, 3));
+}
+
+#[test]
+fn a_proof_of_what_came_before_does_not_forget_a_gap() {
+    let mut cluster = three();
+    cluster.network.cut(&name("a"), &name("c"));
+    let ahead = delta(5, 6, vec![], vec![put("s6", "x", 6)]);
+    cluster.inject("c", &message::encode(&origin("a", 1), &Message::Delta(ahead))).expect("a whole frame");
+    cluster.network.mend(&name("a"), &name("c"));
+    cluster.run(ms(5_000));
+    assert_eq!(cluster.registry("c").sizes().held_back_bytes_most, 0);
+    cluster.check_converged();
+}
