@@ -159,8 +159,8 @@ impl Driver {
     fn publish_world(&mut self, events: Vec<Event>) {
         let seq = self.inner.world.load().seq + 1;
         let view = self.registry.view().clone();
-        let (counters, tombstones) = (self.registry.counters().clone(), self.registry.tombstones());
-        let world = Arc::new(World { seq, view, counters, tombstones });
+        let (counters, sizes) = (self.registry.counters().clone(), self.registry.sizes());
+        let world = Arc::new(World { seq, view, counters, sizes });
         self.inner.world.store(Arc::clone(&world));
         self.inner.propagations.note(&world, self.inner.clock.mono());
         let batch = Batch { world, events: events.into() };
@@ -368,5 +368,6 @@ impl Driver {
 
 /// The world before anything was taken in.
 pub(crate) fn first_world(registry: &mut Registry) -> World {
-    World { seq: 0, view: registry.view().clone(), counters: registry.counters().clone(), tombstones: 0 }
+    let sizes = registry.sizes();
+    World { seq: 0, view: registry.view().clone(), counters: registry.counters().clone(), sizes }
 }

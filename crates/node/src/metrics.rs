@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sensocto_model::Kind;
+use sensocto_registry::Sizes;
 
 use crate::handle::Handle;
 
@@ -39,6 +40,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Gauge>,
     behind: Family<NodeLabel, Gauge>,
     fresh: Family<NodeLabel, Gauge>,
+    copy_bytes: Family<NodeLabel, Gauge>,
     propagation_p50: Family<NodeLabel, Gauge>,
     propagation_p99: Family<NodeLabel, Gauge>,
     core: Core,
@@ -53,8 +55,15 @@ struct Core {
     asks: Gauge,
     asks_failed: Gauge,
     logs_replaced: Gauge,
+    logs_mended: Gauge,
     divergences: Gauge,
     tombstones: Gauge,
+    held_back_bytes: Gauge,
+    staged_entries: Gauge,
+    retired_entries: Gauge,
+    departing_entries: Gauge,
+    peers: Gauge,
+    registry_bytes: Gauge,
     inbound_dropped: Gauge,
     states_cached: Gauge,
     states_stale: Gauge,
@@ -74,6 +83,7 @@ impl Metrics {
             refused: Family::default(),
             behind: Family::default(),
             fresh: Family::default(),
+            copy_bytes: Family::default(),
             propagation_p50: Family::default(),
             propagation_p99: Family::default(),
             core: Core::default(),
@@ -92,6 +102,11 @@ impl Metrics {
         registry.register("refused", "Frames and parts of frames refused since the start", metrics.refused.clone());
         registry.register("versions_behind", "Changes of a node not yet heard of", metrics.behind.clone());
         registry.register("node_fresh", "1 where the copy of a node's log is proved, else 0", metrics.fresh.clone());
+        registry.register(
+            "copy_bytes",
+            "About how many bytes the copy of a node's log takes, with its places in the view",
+            metrics.copy_bytes.clone(),
+        );
         registry.register(
             "propagation_p50_us",
             "Microseconds that half of a node's changes took at most until they could be read here",
@@ -147,6 +162,12 @@ impl Metrics {
         }
         self.behind.clear();
         self.fresh.clear();
+        self.copy_bytes.clear();
+        for (name, node) in world.view.nodes() {
+            let entries = usize::try_from(node.counts.iter().sum::<u64>() + node.retired).unwrap_or(usize::MAX);
+            let label = NodeLabel { node: name.to_string() };
+            self.copy_bytes.get_or_create(&label).set(Sizes::estimated_copy_bytes(entries) as i64);
+        }
         for node in handle.cluster_health().nodes {
             let label = NodeLabel { node: node.origin.node.to_string() };
             self.behind.get_or_create(&label).set(node.versions_behind as i64);
@@ -169,7 +190,15 @@ impl Metrics {
         core.asks_failed.set(counters.asks_failed as i64);
         core.logs_replaced.set(counters.logs_replaced as i64);
         core.divergences.set(counters.divergences as i64);
-        core.tombstones.set(world.tombstones as i64);
+        core.logs_mended.set(counters.logs_mended as i64);
+        let sizes = &world.sizes;
+        core.tombstones.set(sizes.tombstones as i64);
+        core.held_back_bytes.set(sizes.held_back_bytes as i64);
+        core.staged_entries.set(sizes.staged_entries as i64);
+        core.retired_entries.set(sizes.retired_entries as i64);
+        core.departing_entries.set(sizes.departing as i64);
+        core.peers.set(sizes.peers as i64);
+        core.registry_bytes.set(sizes.estimated_bytes() as i64);
         core.inbound_dropped.set(handle.0.engine.inbound_dropped() as i64);
         core.states_cached.set(handle.0.remote.len() as i64);
         core.states_stale.set(handle.0.remote.stale_len() as i64);
@@ -198,7 +227,27 @@ impl Core {
             "Copies found to differ at the same version since the start",
             self.divergences.clone(),
         );
-        registry.register("tombstones", "Removals remembered", self.tombstones.clone());
+        let gauges = [
+            ("logs_mended", "Copies mended by what differed from the log since the start", &self.logs_mended),
+            ("tombstones", "Removals remembered", &self.tombstones),
+            ("held_back_bytes", "Bytes of deltas that wait for what they build on", &self.held_back_bytes),
+            ("staged_entries", "Entries of whole logs, or of ranges of them, on their way", &self.staged_entries),
+            ("retired_entries", "Entries of earlier starts of nodes", &self.retired_entries),
+            (
+                "departing_entries",
+                "Entries that moved and are not seen at their new place yet",
+                &self.departing_entries,
+            ),
+            ("peers", "Nodes remembered, removed ones included", &self.peers),
+            (
+                "registry_bytes",
+                "About how many bytes the registry takes, by the formula of docs/registry.md",
+                &self.registry_bytes,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
         registry.register(
             "inbound_dropped",
             "Frames dropped because the driver did not keep up",

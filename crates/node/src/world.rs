@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sensocto_registry::{Counters, Event, View};
+use sensocto_registry::{Counters, Event, Sizes, View};
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
 /// Batches that a slow subscriber may be behind before it has to read the world anew.
@@ -17,8 +17,8 @@ pub struct World {
     pub view: View,
     /// What the registry counted.
     pub counters: Counters,
-    /// Removals that the registry remembers.
-    pub tombstones: usize,
+    /// How much the registry keeps.
+    pub sizes: Sizes,
 }
 
 /// What led from one world to the next.

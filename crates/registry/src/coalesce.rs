@@ -20,7 +20,7 @@ const LARGE_LINES: usize = 1_024;
 ///
 /// Nothing is queued here: the log itself holds what has changed, one state per entry, and a window only makes the next delta
 /// gather more of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Coalescer {
     window: Duration,
     not_before: Duration,

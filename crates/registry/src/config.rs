@@ -5,8 +5,11 @@ use std::time::Duration;
 /// Every interval and limit. The defaults are those of a cluster of a few nodes on one network.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How often a node repeats its digest. Low: faster repair, more idle traffic (about 150 bytes each to every peer).
+    /// How often a node repeats its digest. Low: faster repair, more idle traffic (about 40 bytes each to every peer).
     pub digest_interval: Duration,
+    /// With how many digests its vector is told once, beside when a node comes or goes. High: less idle traffic (about 16 bytes for each
+    /// pair of nodes), and removals are remembered longer.
+    pub vector_every: u32,
     /// A copy whose origin's digest was heard longer ago than this is stale. Low: viewers see trouble sooner, and see it for
     /// digests that are merely late.
     pub fresh_for: Duration,
@@ -37,6 +40,9 @@ pub struct Config {
     pub delta_bytes_max: usize,
     /// Deltas that arrive while a repair is under way are kept up to this many bytes; further ones are dropped and repaired.
     pub held_back_bytes_max: usize,
+    /// A range of a log with at most so many entries is sent as it is, a larger one as the sums of its pieces. Low: less is sent of what
+    /// is the same on both sides, in more questions.
+    pub range_entries_max: usize,
     /// Removals that an origin remembers. When it is full the oldest are forgotten, and a replica that stands before them takes a
     /// snapshot.
     pub tombstones_max: usize,
@@ -50,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             digest_interval: Duration::from_millis(500),
+            vector_every: 10,
             fresh_for: Duration::from_secs(5),
             suspect_after: Duration::from_millis(1_400),
             unreachable_after: Duration::from_secs(8),
@@ -63,6 +70,7 @@ impl Default for Config {
             window_max: Duration::from_millis(100),
             delta_bytes_max: 48 * 1024,
             held_back_bytes_max: 4 * 1024 * 1024,
+            range_entries_max: 16,
             tombstones_max: 200_000,
             peers_max: 1_024,
             retired_max: 4,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use sensocto_model::{DecodeError, Interner, Key, Kind, Record, Stamp, Version};
 
-use crate::message::{Put, Sets};
+use crate::message::{Put, Range, SetDigest, Sets};
 use crate::planted::{self, Fault};
 use crate::set_hash::SetHash;
 
@@ -92,6 +92,21 @@ impl EntrySet {
     pub(crate) fn after(&self, after: Option<&Key>) -> impl Iterator<Item = (&Key, &Arc<Entry>)> {
         let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         self.entries.range::<_, Key>((start, std::ops::Bound::Unbounded))
+    }
+
+    /// The entries of a range of keys.
+    pub(crate) fn within(&self, range: &Range) -> impl Iterator<Item = (&Key, &Arc<Entry>)> {
+        self.entries.range::<_, Key>(range.bounds())
+    }
+
+    /// Number and hash of the entries of a range, of all kinds together. It looks at each of them.
+    pub(crate) fn sum_within(&self, range: &Range) -> SetDigest {
+        let mut sum = SetDigest::default();
+        for (_, entry) in self.within(range) {
+            sum.count += 1;
+            sum.hash.add(entry.hash);
+        }
+        sum
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -19,6 +19,9 @@ mod now;
 mod peer;
 #[doc(hidden)]
 pub mod planted;
+mod ranges;
+#[doc(hidden)]
+pub mod reached;
 mod registry;
 mod replica;
 mod set_hash;

@@ -12,6 +12,7 @@ use sensocto_model::{Key, Record, Stamp, Version};
 use crate::entry::{Entry, EntrySet};
 use crate::message::{Delta, Moved, Put, Reached, Removal};
 use crate::planted::{self, Fault};
+use crate::reached::{self, Point};
 
 /// Bytes that a line of a delta costs beyond its key and its record.
 pub(crate) const LINE_BYTES: usize = 32;
@@ -58,6 +59,7 @@ impl OriginLog {
             self.by_version.remove(&old.version);
         }
         if let Some(removed) = self.tombstones.remove(&key) {
+            reached::at(Point::TombstoneGaveWay);
             self.by_version.remove(&removed.version);
             self.removals.remove(&removed.version);
         }
@@ -98,6 +100,8 @@ impl OriginLog {
             if wanted || version > published {
                 return;
             }
+            let unheard = version > acknowledged;
+            reached::at(if unheard { Point::TombstoneOverLimit } else { Point::TombstoneAcknowledged });
             self.removals.remove(&version);
             self.by_version.remove(&version);
             self.tombstones.remove(&key);
@@ -128,6 +132,7 @@ impl OriginLog {
         let mut bytes = 0;
         for (version, key) in self.by_version.range::<_, Version>((Bound::Excluded(&after), Bound::Unbounded)) {
             if bytes >= bytes_max {
+                reached::at(Point::DeltaFull);
                 if planted::is(Fault::RemovalCutOff) {
                     delta.removals.pop();
                 }

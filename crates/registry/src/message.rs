@@ -17,6 +17,10 @@ use crate::set_hash::SetHash;
 pub const FORMAT: u8 = 1;
 /// Largest frame in bytes that is read at all.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Ranges that one question is about at most.
+pub const RANGES_MAX: usize = 64;
+/// Pieces that a range is split into at most.
+pub const PIECES_MAX: usize = 16;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Number and hash of the entries of one kind.
@@ -90,8 +94,8 @@ pub struct Digest {
     pub version: Version,
     /// What its own log holds.
     pub sets: Sets,
-    /// Its copies. The word about the reader's own log is an acknowledgement.
-    pub reached: Vec<Reached>,
+    /// Its copies; `None` where nothing is said about them this time. The word about the reader's own log is an acknowledgement.
+    pub reached: Option<Vec<Reached>>,
 }
 
 /// A question for the part of a log that the asker misses.
@@ -101,8 +105,69 @@ pub struct Ask {
     pub id: u64,
     /// Whose log.
     pub origin: Origin,
-    /// Where the asker stands; `None` asks for the whole log.
-    pub after: Option<Version>,
+    /// What of it.
+    pub want: Want,
+}
+
+/// What an asker wants of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Want {
+    /// What changed after where the asker stands.
+    After(Version),
+    /// All of it.
+    Whole,
+    /// What some ranges of its keys hold, at most [`RANGES_MAX`]: its entries where they are few, their number and hash piece by piece
+    /// where they are many.
+    Ranges(Vec<Range>),
+}
+
+/// The keys after one and up to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The key before the first one; `None` where it is the first one of the log.
+    pub after: Option<Key>,
+    /// The last key; `None` where it is the last one of the log.
+    pub to: Option<Key>,
+}
+
+/// What one range of a log holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The question's.
+    pub id: u64,
+    /// Whose log.
+    pub origin: Origin,
+    /// Where the log stood when this was read from it.
+    pub upto: Version,
+    /// What the whole log held then.
+    pub sets: Sets,
+    /// The range.
+    pub range: Range,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a range holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// All of it, in the order of the keys, and where entries of the range have gone.
+    Entries {
+        /// What is there.
+        puts: Vec<Put>,
+        /// What has gone to other nodes, as far as the origin remembers and there is room.
+        moved: Vec<Moved>,
+    },
+    /// The sums of 2 to [`PIECES_MAX`] pieces, one after the other.
+    Pieces(Vec<Piece>),
+}
+
+/// The sum of one piece of a range: from the end of the piece before it up to its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its last key; that of the range for the last piece.
+    pub to: Option<Key>,
+    /// Number and hash of its entries of all kinds.
+    pub set: SetDigest,
 }
 
 /// An entry that another node's registration took the place of.
@@ -146,6 +211,8 @@ pub enum Message {
     Ask(Ask),
     /// As an answer.
     Chunk(Chunk),
+    /// As an answer.
+    Part(Part),
 }
 
 /// Why bytes are no frame.
@@ -229,6 +296,7 @@ pub fn reached(digest: &Digest, node: &NodeName, generation: Generation) -> Opti
     digest
         .reached
         .iter()
+        .flatten()
         .find(|reached| reached.origin.node == *node && reached.origin.generation == generation)
         .map(|reached| reached.version)
 }

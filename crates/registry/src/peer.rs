@@ -9,6 +9,7 @@ use sensocto_model::{NodeName, Origin, Version};
 use crate::entry::EntrySet;
 use crate::message::Digest;
 use crate::planted::{self, Fault};
+use crate::reached::{self, Point};
 use crate::replica::Replica;
 use crate::view::{NodeView, StateCause};
 
@@ -42,18 +43,28 @@ impl PeerState {
 }
 
 /// A question that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asking {
     pub(crate) id: u64,
     pub(crate) to: NodeName,
     pub(crate) asked_at: Duration,
     pub(crate) deadline: Duration,
-    /// A whole log is on its way: what the origin sends meanwhile builds on that, not on the copy.
+    /// Where the copy stood then.
+    pub(crate) stood: Version,
+    /// A whole log or ranges of one are on their way: what the origin sends meanwhile builds on that, not on the copy.
     pub(crate) whole: bool,
 }
 
+impl Asking {
+    /// Where the copy of `node`'s log stood when its origin was asked; `None` where another node was. An origin that answers from before
+    /// that never was there, since its log only grows: the copy is wrong.
+    pub(crate) fn stood_at_origin(&self, node: &NodeName) -> Option<Version> {
+        (self.to == *node).then_some(self.stood)
+    }
+}
+
 /// The entries of an earlier generation, kept until the node has registered them again or the grace is over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Retired {
     pub(crate) origin: Arc<Origin>,
     pub(crate) entries: EntrySet,
@@ -61,7 +72,7 @@ pub(crate) struct Retired {
 }
 
 /// Another node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) origin: Arc<Origin>,
     pub(crate) state: PeerState,
@@ -80,6 +91,8 @@ pub(crate) struct Peer {
     pub(crate) gap: bool,
     /// The copy is as far as its origin and not the same, or further: only a whole log mends that.
     pub(crate) diverged: bool,
+    /// Comparing ranges did not help, or was not worth it, since the copy was last proved: only the whole log mends it.
+    pub(crate) whole_next: bool,
     /// Digests in a row that the copy was ahead of.
     pub(crate) ahead: u32,
     /// When a delta was last applied.
@@ -104,6 +117,7 @@ impl Peer {
             failed: BTreeSet::new(),
             gap: false,
             diverged: false,
+            whole_next: false,
             ahead: 0,
             applied_at: mono,
         }
@@ -147,12 +161,18 @@ impl Peer {
         }
         if digest.sets == *self.replica.entries().sets() {
             self.proved_at = self.digest_at;
+            reached::at(if self.gap { Point::ProvedInAGap } else { Point::Proved });
+            if self.diverged {
+                reached::at(Point::ProvedAfterDoubt);
+            }
             // What waits beyond this digest still lacks what it builds on.
             self.gap = self.replica.holds_back();
             self.diverged = false;
+            self.whole_next = false;
             self.failed.clear();
         } else {
-            self.diverged = true;
+            reached::at(Point::CopyDiffers);
+            self.diverged = !planted::is(Fault::DivergenceIgnored);
         }
     }
 

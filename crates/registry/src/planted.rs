@@ -92,6 +92,12 @@ faults! {
     HalfALog,
     /// A whole log that is older than the copy is taken.
     OlderLogTaken,
+    /// A copy mended from several looks at its log counts as a state that its origin had.
+    MendedIsSettled,
+    /// A copy is mended by ranges of an older moment.
+    OlderRangesTaken,
+    /// A copy that is as far as its origin and not the same is left as it is.
+    DivergenceIgnored,
     /// A removed entry stays in the hash of its set.
     HashKeepsRemoved,
     /// The checksum of frames is not compared.

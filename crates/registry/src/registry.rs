@@ -19,6 +19,7 @@ use crate::message::{self, Digest, Message, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState};
 use crate::planted::{self, Fault};
+use crate::reached::{self, Point};
 use crate::replica::DeltaStatus;
 use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
 
@@ -88,7 +89,7 @@ impl fmt::Display for ChangeError {
 impl std::error::Error for ChangeError {}
 
 /// What the registry wants done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Output {
     /// Send a frame to every node that is connected. It may be lost: that is repaired.
     Publish(Vec<u8>),
@@ -137,6 +138,8 @@ pub struct Counters {
     pub asks_failed: u64,
     /// Copies replaced by a whole log.
     pub logs_replaced: u64,
+    /// Copies mended by what differed from the log.
+    pub logs_mended: u64,
     /// Digests at which a copy was as far as its origin and not the same.
     pub divergences: u64,
     /// Nodes whose entries were kept beyond the grace because several nodes went at once.
@@ -159,7 +162,7 @@ impl Counters {
 }
 
 /// An entry that its origin gave up to another one whose registration has not been seen here yet: it stays in the view until then.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Departing {
     deadline: Duration,
     key: Key,
@@ -167,8 +170,8 @@ struct Departing {
     until: Reached,
 }
 
-/// The registry of one node.
-#[derive(Debug)]
+/// The registry of one node. It is a value: a clone goes its own way from there.
+#[derive(Debug, Clone)]
 pub struct Registry {
     config: Config,
     me: Arc<Origin>,
@@ -179,6 +182,8 @@ pub struct Registry {
     published: Version,
     coalescer: Coalescer,
     next_digest: Duration,
+    /// Digests until the vector is told again.
+    vector_in: u32,
     last_tick: Duration,
     /// When anything last came: a longer silence than ticks leave was a sleep.
     awake_at: Duration,
@@ -208,6 +213,7 @@ impl Registry {
             published: Version::ZERO,
             coalescer: Coalescer::default(),
             next_digest: now.mono,
+            vector_in: 0,
             last_tick: now.mono,
             awake_at: now.mono,
             peers: BTreeMap::new(),
@@ -283,6 +289,9 @@ impl Registry {
         let key = record.key();
         // Later than whatever holds the key as far as this node knows, so that the newest registration wins even where clocks differ.
         let held = self.view.get(key.kind, key.id.as_str()).map_or(Stamp::default(), |held| held.entry.stamp);
+        if held.wall_ms > now.wall_ms {
+            reached::at(Point::StampAheadOfClock);
+        }
         let after = if planted::is(Fault::StampFromWall) { Stamp::default() } else { self.clock.max(held) };
         let stamp = after.after(now.wall_ms);
         self.clock = stamp;
@@ -300,11 +309,15 @@ impl Registry {
         match self.log.entries().get(&key) {
             Some(entry) if entry.stamp == stamp => {
                 if entry.record() == Some(&record) {
+                    reached::at(Point::UpdateSaidNothing);
                     return Ok(Mark { origin: Origin::clone(&self.me), version: entry.version });
                 }
                 Ok(self.put(key, record, stamp))
             }
-            Some(_) | None => Err(ChangeError::Superseded),
+            Some(_) | None => {
+                reached::at(Point::UpdateSuperseded);
+                Err(ChangeError::Superseded)
+            }
         }
     }
 
@@ -320,6 +333,7 @@ impl Registry {
     pub fn unregister(&mut self, key: &Key, stamp: Stamp) -> Option<Mark> {
         let other = |entry: &Arc<crate::entry::Entry>| entry.stamp != stamp && !planted::is(Fault::UnregisterAnyStamp);
         if self.log.entries().get(key).is_none_or(other) {
+            reached::at(Point::UnregisterSuperseded);
             return None;
         }
         self.log.remove(key, None);
@@ -364,6 +378,7 @@ impl Registry {
 
     /// Gives an entry up to another node's newer registration, and says so to the others.
     fn yield_to(&mut self, key: &Key, winner: &Held) {
+        reached::at(Point::Yielded);
         let moved_to = Reached { origin: Origin::clone(&winner.origin), version: winner.entry.version };
         self.log.remove(key, Some(moved_to));
         // The winner is shown already: nothing changes for a reader.
@@ -381,6 +396,7 @@ impl Registry {
             self.published = delta.upto;
             self.publish(&Message::Delta(delta));
         }
+        reached::at(if self.coalescer.window().is_zero() { Point::SentAtOnce } else { Point::SentGathered });
         self.coalescer.sent(entries, now.mono, self.config.window_max);
     }
 
@@ -393,12 +409,11 @@ impl Registry {
         if planted::is(Fault::IdleIsSilent) && self.log.entries().len() > 0 {
             return;
         }
-        let reached = self
-            .peers
-            .values()
-            .filter(|peer| peer.state != PeerState::Removed)
-            .map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.settled() })
-            .collect();
+        let told = self.peers.values().filter(|peer| peer.state != PeerState::Removed);
+        let reached = (self.vector_in == 0).then(|| {
+            told.map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.settled() }).collect()
+        });
+        self.vector_in = self.vector_in.checked_sub(1).unwrap_or(self.config.vector_every.saturating_sub(1));
         let digest = Digest { version: self.log.version(), sets: *self.log.entries().sets(), reached };
         self.publish(&Message::Digest(digest));
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use sensocto_model::{Interner, Key, Version};
 
 use crate::entry::{Entry, EntrySet};
-use crate::message::{Chunk, Delta, Put, Reached, Sets};
+use crate::message::{Chunk, Delta, Part, Put, Range, Reached, Sets};
 use crate::planted::{self, Fault};
+use crate::ranges::Mending;
+use crate::reached::{self, Point};
 
 /// What became of one entry.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub(crate) enum ChunkStatus {
 }
 
 /// A copy of one origin's log, and what is on its way to it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Replica {
     entries: EntrySet,
     version: Version,
@@ -55,13 +57,14 @@ pub(crate) struct Replica {
     /// What was read from the log before this is older than what an earlier copy held.
     least: Version,
     staging: Option<Staging>,
+    mending: Option<Mending>,
     /// Deltas that wait for what they build on, each with the bytes of its frame.
     held_back: Vec<(Delta, usize)>,
     held_back_bytes: usize,
     interner: Interner,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Staging {
     id: u64,
     upto: Version,
@@ -110,6 +113,7 @@ impl Replica {
             return DeltaStatus::Refused(reason);
         }
         if delta.read_at < self.least {
+            reached::at(Point::DeltaBeforeForgotten);
             return DeltaStatus::Duplicate;
         }
         if delta.upto <= self.version && !planted::is(Fault::DuplicateApplied) {
@@ -118,13 +122,18 @@ impl Replica {
         if delta.after > self.version && !planted::is(Fault::GapSkipped) {
             return DeltaStatus::Gap;
         }
+        if delta.after < self.version {
+            reached::at(Point::DeltaOverlaps);
+        }
         for removal in delta.removals {
             let before = |entry: &Arc<Entry>| entry.version.next() != removal.version;
             if planted::is(Fault::RemovalNeedsNeighbour) && self.entries.get(&removal.key).is_some_and(before) {
                 continue;
             }
             if self.entries.get(&removal.key).is_none_or(|entry| entry.version < removal.version) {
-                self.entries.remove(&removal.key);
+                if self.entries.remove(&removal.key).is_none() {
+                    reached::at(Point::RemovalOfNothing);
+                }
                 // Told even where there was nothing: what an earlier generation of the node left under this key is settled by it.
                 changes.push(Change { key: removal.key, new: None, moved_to: removal.moved_to });
             }
@@ -135,6 +144,7 @@ impl Replica {
             // One walk through the map where nearly every line is news; what is none is put back.
             match self.entries.insert(key.clone(), Arc::clone(&entry)) {
                 Some(newer) if newer.version >= entry.version => {
+                    reached::at(Point::LineOlderThanCopy);
                     self.entries.insert(key, newer);
                 }
                 Some(_) | None => changes.push(Change { key, new: Some(entry), moved_to: None }),
@@ -144,13 +154,16 @@ impl Replica {
         self.read_at = self.read_at.max(delta.read_at);
         if self.version >= self.read_at || planted::is(Fault::UnsettledIsSettled) {
             self.settled = delta.upto;
+        } else {
+            reached::at(Point::CopyUnsettled);
         }
         DeltaStatus::Applied
     }
 
-    /// Entries of a whole log that is on its way.
+    /// Entries of a whole log, or of ranges of one, that are on their way.
     pub(crate) fn staged(&self) -> usize {
-        self.staging.as_ref().map_or(0, |staging| staging.entries.len())
+        let found = self.mending.as_ref().map_or(0, Mending::found);
+        found + self.staging.as_ref().map_or(0, |staging| staging.entries.len())
     }
 
     /// Bytes of the deltas that are held back.
@@ -180,10 +193,15 @@ impl Replica {
         let mut done = Vec::new();
         for (delta, bytes) in held_back {
             if delta.after > self.version {
+                reached::at(Point::HeldBackWaits);
                 self.held_back.push((delta, bytes));
             } else {
                 self.held_back_bytes -= bytes;
-                done.push(self.apply_delta(delta, changes));
+                let status = self.apply_delta(delta, changes);
+                if status == DeltaStatus::Applied {
+                    reached::at(Point::HeldBackApplied);
+                }
+                done.push(status);
             }
         }
         done
@@ -191,14 +209,26 @@ impl Replica {
 
     /// Drops what is still held back.
     pub(crate) fn drop_held_back(&mut self) {
+        if self.holds_back() {
+            reached::at(Point::HeldBackDropped);
+        }
         self.held_back.clear();
         self.held_back_bytes = 0;
     }
 
-    /// Takes the next chunk of a whole log. Only a copy that is known to be wrong may go back to an older one.
-    pub(crate) fn apply_chunk(&mut self, chunk: Chunk, may_go_back: bool, changes: &mut Vec<Change>) -> ChunkStatus {
+    /// Takes the next chunk of a whole log. `stood` is where the copy stood when its origin was asked: only an answer from before that
+    /// takes a copy back.
+    pub(crate) fn apply_chunk(
+        &mut self,
+        chunk: Chunk,
+        stood: Option<Version>,
+        changes: &mut Vec<Change>,
+    ) -> ChunkStatus {
         let mut staging = match self.staging.take() {
-            Some(staging) if staging.id == chunk.id => staging,
+            Some(staging) if staging.id == chunk.id => {
+                reached::at(Point::ChunkContinues);
+                staging
+            }
             Some(_) | None => Staging {
                 id: chunk.id,
                 upto: chunk.upto,
@@ -234,16 +264,57 @@ impl Replica {
         if staging.upto < self.least {
             return ChunkStatus::Older;
         }
-        if staging.upto < self.version && !may_go_back && !planted::is(Fault::OlderLogTaken) {
+        if staging.upto < self.version && !shows_wrong(stood, staging.upto) && !planted::is(Fault::OlderLogTaken) {
             return ChunkStatus::Older;
         }
         self.replace(staging, changes);
         ChunkStatus::Replaced
     }
 
-    /// Drops the chunks of an answer that ended before its last one.
-    pub(crate) fn drop_chunks(&mut self) {
+    /// Begins to compare the copy with its log, by a question about everything.
+    pub(crate) fn start_mending(&mut self) {
+        self.mending = Some(Mending::new());
+    }
+
+    /// Takes what one range of the log holds. An error ends the comparison.
+    pub(crate) fn apply_part(&mut self, part: Part) -> Result<(), &'static str> {
+        let mut mending = self.mending.take().unwrap_or_else(Mending::new);
+        mending.take(part, &self.entries, &mut self.interner)?;
+        self.mending = Some(mending);
+        Ok(())
+    }
+
+    /// The ranges that are to be asked about next: none when all is known, `None` where nothing is compared or an answer is missing.
+    pub(crate) fn next_ranges(&mut self) -> Option<Vec<Range>> {
+        self.mending.as_mut()?.next_question()
+    }
+
+    /// Ends the comparison: what differs is replaced in one step.
+    pub(crate) fn finish_mending(&mut self, stood: Option<Version>, changes: &mut Vec<Change>) -> ChunkStatus {
+        let Some(mending) = self.mending.take() else { return ChunkStatus::Refused("range_unasked") };
+        let mended = match mending.finish(&self.entries) {
+            Ok(mended) => mended,
+            Err(reason) => return ChunkStatus::Refused(reason),
+        };
+        let older = mended.upto < self.version && !shows_wrong(stood, mended.upto);
+        if mended.upto < self.least || (older && !planted::is(Fault::OlderRangesTaken)) {
+            return ChunkStatus::Older;
+        }
+        reached::at(if mended.changes.is_empty() { Point::MendedNothing } else { Point::MendedEntries });
+        changes.extend(mended.changes);
+        self.entries = mended.entries;
+        self.version = mended.upto;
+        self.read_at = mended.read_at;
+        // A log that went on between the looks is no state of it yet: what it publishes from the first look on completes it.
+        let is_state = mended.upto == mended.read_at || planted::is(Fault::MendedIsSettled);
+        self.settled = if is_state { mended.upto } else { Version::ZERO };
+        ChunkStatus::Replaced
+    }
+
+    /// Drops what came of an answer that ended before its last frame.
+    pub(crate) fn drop_unfinished(&mut self) {
         self.staging = None;
+        self.mending = None;
     }
 
     fn replace(&mut self, staging: Staging, changes: &mut Vec<Change>) {
@@ -266,6 +337,11 @@ impl Replica {
     }
 }
 
+/// Whether an answer from `upto` shows that a copy which stood at `stood` when its origin was asked is wrong.
+fn shows_wrong(stood: Option<Version>, upto: Version) -> bool {
+    stood.is_some_and(|stood| upto < stood)
+}
+
 /// Whether a delta says what an origin can say.
 pub(crate) fn check_delta(delta: &Delta) -> Result<(), &'static str> {
     if !delta.read_at.is_plausible() {
@@ -281,7 +357,7 @@ pub(crate) fn check_delta(delta: &Delta) -> Result<(), &'static str> {
     delta.puts.iter().try_for_each(|put| check_put(put, delta.after, delta.upto))
 }
 
-fn check_put(put: &Put, after: Version, upto: Version) -> Result<(), &'static str> {
+pub(crate) fn check_put(put: &Put, after: Version, upto: Version) -> Result<(), &'static str> {
     if put.version <= after || put.version > upto {
         Err("version_outside_delta")
     } else if !put.stamp.is_plausible() {

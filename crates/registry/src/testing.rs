@@ -16,8 +16,9 @@ pub(crate) use cluster::{Cluster, world_of};
 pub(crate) use network::Network;
 pub(crate) use replay::Replay;
 
+use crate::answer::Limits;
 use crate::entry::Entry;
-use crate::message::{Delta, Put, Removal};
+use crate::message::{Delta, Put, Removal, Want};
 
 /// A small generator (splitmix64): the same seed gives the same network.
 #[derive(Debug, Clone)]
@@ -62,6 +63,7 @@ pub(crate) fn origin(node: &str, generation: u64) -> Origin {
 pub(crate) fn config() -> crate::Config {
     crate::Config {
         digest_interval: ms(1_000),
+        vector_every: 1,
         suspect_after: ms(2_500),
         unreachable_after: ms(10_000),
         ..crate::Config::default()
@@ -138,4 +140,14 @@ pub(crate) fn removal(id: &str, version: u64) -> Removal {
 
 pub(crate) fn delta(after: u64, upto: u64, removals: Vec<Removal>, puts: Vec<Put>) -> Delta {
     Delta { after: Version(after), upto: Version(upto), read_at: Version(upto), removals, puts }
+}
+
+/// What an asker wants who stands at a version, or nowhere.
+pub(crate) fn want(after: Option<u64>) -> Want {
+    after.map_or(Want::Whole, |after| Want::After(Version(after)))
+}
+
+/// Frames of about so many bytes, and ranges of up to 16 entries.
+pub(crate) fn limits(bytes_max: usize) -> Limits {
+    Limits { bytes_max, range_entries_max: 16 }
 }

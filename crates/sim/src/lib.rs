@@ -25,7 +25,7 @@ mod viewer;
 pub use checkers::Failure;
 pub use minimise::minimise;
 pub use plan::{Action, ClockFault, Notices, Plan, Rates, Setup, Timed, draw};
-pub use points::{EXPECTED, Points};
+pub use points::{Points, expected};
 pub use rng::Rng;
 pub use run::{Outcome, run};
 pub use scenarios::{Scenario, scenarios};

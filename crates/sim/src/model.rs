@@ -2,7 +2,7 @@
 //!
 //! It notes what each origin wrote, in order, and which registrations clients hold. Everything that a node shows is held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sensocto_model::{Kind, Record, Stamp};
 
@@ -116,6 +116,7 @@ pub(crate) struct Model {
     written: BTreeMap<OriginId, Written>,
     holdings: BTreeMap<(u32, usize), Holding>,
     presences: BTreeMap<u32, Presence>,
+    hollowed: BTreeSet<OriginId>,
     nothing: Written,
 }
 
@@ -123,6 +124,16 @@ impl Model {
     /// What an origin wrote; nothing where there is no such origin.
     pub(crate) fn written(&self, origin: OriginId) -> &Written {
         self.written.get(&origin).unwrap_or(&self.nothing)
+    }
+
+    /// A delta of an origin lost its lines on the way: copies of its log may be wrong until they are mended, and so may copies of those.
+    pub(crate) fn hollowed(&mut self, origin: OriginId) {
+        self.hollowed.insert(origin);
+    }
+
+    /// Whether every copy of an origin's log is to be right at each step, and not only in the end.
+    pub(crate) fn is_sound(&self, origin: OriginId) -> bool {
+        !self.hollowed.contains(&origin)
     }
 
     /// Whether a later generation of the node wrote about an entry.

@@ -61,7 +61,7 @@ impl Setup {
         let config = &mut self.config;
         config.linger = Duration::from_secs(5);
         config.departing_max = 10_000;
-        // A whole log does not say where an entry moved: with few tombstones a move may be seen as a leave and a join.
+        // Where an entry moved is remembered with its removal.
         config.tombstones_max = 200_000;
         config.retired_max = 8;
         config.grace = config.grace.max(Duration::from_secs(10));
@@ -184,6 +184,10 @@ pub enum Action {
     Rates(Rates),
     /// The hostile node says something.
     Forge { kind: u64 },
+    /// The next delta from one node to another loses its lines on the way, and nothing in the frame shows it.
+    Hollow { from: usize, to: usize },
+    /// An operator tells a node that another one will not come back.
+    ConfirmLoss { at: usize, of: usize },
 }
 
 /// What is wrong with a wall clock.
@@ -238,7 +242,8 @@ impl Action {
     /// Whether links, processes and frames stay as they are, or a process ends or starts and all are told.
     pub(crate) fn is_calm(&self) -> bool {
         let unnoticed = matches!(self, Action::Crash { noticed: false, .. });
-        let disturbs = matches!(self, Action::Pause { .. } | Action::Slow { .. } | Action::Forge { .. });
+        let disturbs = matches!(self, Action::Pause { .. } | Action::Slow { .. } | Action::Forge { .. })
+            || matches!(self, Action::Hollow { .. } | Action::ConfirmLoss { .. });
         !unnoticed && !disturbs && !self.cuts() && self.rates().is_none_or(Rates::is_calm)
     }
 

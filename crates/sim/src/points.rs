@@ -90,15 +90,24 @@ impl Points {
         self.0.iter().map(|(name, times)| (*name, *times))
     }
 
-    /// The places of [`EXPECTED`] that were not reached.
+    /// The places of [`expected`] that were not reached.
     #[must_use]
     pub fn missed(&self) -> Vec<&'static str> {
-        EXPECTED.iter().copied().filter(|name| self.times(name) == 0).collect()
+        expected().filter(|name| self.times(name) == 0).collect()
     }
 }
 
-/// What a run of 2,000 seeds has to reach.
-pub const EXPECTED: &[&str] = &[
+/// What a run of 2,000 seeds has to reach: places of the simulator and, with the feature `points`, those of the registry.
+pub fn expected() -> impl Iterator<Item = &'static str> {
+    #[cfg(feature = "points")]
+    let core = sensocto_registry::reached::Point::ALL.iter().map(|point| point.name());
+    #[cfg(not(feature = "points"))]
+    let core = std::iter::empty();
+    EXPECTED.iter().copied().chain(core)
+}
+
+/// The places of the simulator.
+const EXPECTED: &[&str] = &[
     "answer_cut",
     "answer_unasked",
     "ask_published",
@@ -144,9 +153,12 @@ pub const EXPECTED: &[&str] = &[
     "frame_size",
     "generation_retired",
     "held_back_full",
+    "hollow_delta",
     "hostile_asked",
     "inbox_overflow",
+    "logs_mended",
     "logs_replaced",
+    "loss_confirmed",
     "no_answer",
     "node_alive",
     "node_held",

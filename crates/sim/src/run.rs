@@ -58,6 +58,10 @@ pub fn run(plan: &Plan, with_lines: bool) -> Outcome {
         run.trace.line(run.now, || failure.to_string());
     }
     run.reap();
+    #[cfg(feature = "points")]
+    for (name, times) in sensocto_registry::reached::take() {
+        run.points.add(name, times);
+    }
     let (hash, lines) = run.trace.end();
     Outcome {
         seed: plan.seed,
@@ -128,6 +132,8 @@ struct Run<'a> {
     around: Surroundings,
     hostile: hostile::Hostile,
     quiet: bool,
+    /// Between which nodes the next delta loses its lines.
+    hollow: Option<(usize, usize)>,
     outputs: Vec<Output>,
     peace: Vec<Option<crate::node::Traffic>>,
 }
@@ -168,6 +174,7 @@ impl<'a> Run<'a> {
             },
             hostile: hostile::Hostile::new(plan.seed, setup.nodes),
             quiet: false,
+            hollow: None,
             outputs: Vec::new(),
             peace: vec![None; setup.nodes],
         }

@@ -48,6 +48,8 @@ pub(crate) struct Viewer {
     pub(crate) woke_at: u64,
     /// When entries of a node that went last left.
     pub(crate) emptied_at: Option<u64>,
+    /// The node that an operator called lost here last, and when.
+    pub(crate) confirmed: Option<(usize, u64)>,
     /// Inputs since the events were last compared with the view.
     pub(crate) since_compared: usize,
     /// Inputs since the copies were last looked at.

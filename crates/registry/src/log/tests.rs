@@ -7,7 +7,7 @@ use crate::answer::Answer;
 use crate::message::Sets;
 use crate::message::{self, Ask, Message};
 use crate::set_hash::SetHash;
-use crate::testing::{key, origin, sensor, stamp};
+use crate::testing::{key, limits, origin, sensor, stamp, want};
 
 const PLENTY: usize = 1 << 20;
 
@@ -28,12 +28,12 @@ fn frames(answer: Answer) -> Vec<Message> {
 }
 
 fn ask(after: Option<u64>) -> Ask {
-    Ask { id: 1, origin: origin("a", 1), after: after.map(Version) }
+    Ask { id: 1, origin: origin("a", 1), want: want(after) }
 }
 
 /// `true` where the answer is the whole log, `false` where it is deltas.
 fn is_whole(log: &OriginLog, after: Option<u64>) -> bool {
-    let answer = Answer::from_origin(origin("a", 1), ask(after), log, PLENTY);
+    let answer = Answer::from_origin(origin("a", 1), ask(after), log, limits(PLENTY));
     frames(answer).iter().any(|message| matches!(message, Message::Chunk(_)))
 }
 
@@ -162,8 +162,8 @@ fn an_answer_does_not_change_with_the_log() {
         put(&mut log, &format!("s{number:02}"), "x");
     }
     for after in [Some(0), None] {
-        let before = frames(Answer::from_origin(origin("a", 1), ask(after), &log, 200));
-        let answer = Answer::from_origin(origin("a", 1), ask(after), &log, 200);
+        let before = frames(Answer::from_origin(origin("a", 1), ask(after), &log, limits(200)));
+        let answer = Answer::from_origin(origin("a", 1), ask(after), &log, limits(200));
         let mut told: Vec<Message> = Vec::new();
         for frame in answer {
             told.push(message::decode(&frame).expect("a frame").1);
@@ -177,7 +177,7 @@ fn an_answer_does_not_change_with_the_log() {
 
 #[test]
 fn the_whole_of_an_empty_log_is_one_last_chunk() {
-    let told = frames(Answer::from_origin(origin("a", 1), ask(None), &OriginLog::default(), PLENTY));
+    let told = frames(Answer::from_origin(origin("a", 1), ask(None), &OriginLog::default(), limits(PLENTY)));
     let [Message::Chunk(chunk)] = told.as_slice() else { panic!("{told:?}") };
     assert!(chunk.last && chunk.puts.is_empty());
     assert_eq!((chunk.upto, chunk.number), (Version::ZERO, 0));
@@ -189,7 +189,7 @@ fn chunks_are_bounded_numbered_and_in_the_order_of_their_keys() {
     for number in 0..100 {
         put(&mut log, &format!("s{number:03}"), "Greenhouse");
     }
-    let told = frames(Answer::from_origin(origin("a", 1), ask(None), &log, 1_000));
+    let told = frames(Answer::from_origin(origin("a", 1), ask(None), &log, limits(1_000)));
     let mut keys = Vec::new();
     for (number, message) in told.iter().enumerate() {
         let Message::Chunk(chunk) = message else { panic!("{message:?}") };
@@ -230,80 +230,84 @@ fn naive(changes: &[(u8, Option<u8>)]) -> (BTreeMap<u8, (u64, bool)>, u64) {
     (state, version)
 }
 
-proptest! {
-    #[test]
-    fn a_delta_tells_the_last_state_of_what_changed_after_it_and_nothing_else(
-        changes in prop::collection::vec(any_change(), 0..40),
-        after in 0_u64..45,
-    ) {
-        let mut log = OriginLog::default();
-        changes.iter().for_each(|one| change(&mut log, *one));
-        let (state, version) = naive(&changes);
-        prop_assert_eq!(log.version(), Version(version));
-        let mut expected: Vec<(String, u64, bool)> = state
-            .iter()
-            .filter(|(_, (changed, _))| *changed > after)
-            .map(|(id, (changed, there))| (format!("s{id}"), *changed, *there))
-            .collect();
-        expected.sort();
-        let delta = log.delta(Version(after), PLENTY);
-        prop_assert_eq!(delta.is_some(), version > after);
-        let mut told: Vec<(String, u64, bool)> = Vec::new();
-        if let Some(delta) = &delta {
-            prop_assert_eq!((delta.after, delta.upto), (Version(after), Version(version)));
-            told.extend(delta.puts.iter().map(|put| (put.key.id.to_string(), put.version.0, true)));
-            told.extend(delta.removals.iter().map(|gone| (gone.key.id.to_string(), gone.version.0, false)));
-        }
-        told.sort();
-        prop_assert_eq!(told, expected);
-    }
+mod laws {
+    use super::*;
 
-    #[test]
-    fn the_set_hash_is_that_of_the_entries_however_they_came_there(
-        changes in prop::collection::vec(any_change(), 0..40),
-    ) {
-        let mut log = OriginLog::default();
-        changes.iter().for_each(|one| change(&mut log, *one));
-        let mut expected = Sets::default();
-        for (key, entry) in log.entries().iter() {
-            let record = entry.record().expect("an entry of this node");
-            expected.0[key.kind.index()].count += 1;
-            expected.0[key.kind.index()].hash.add(SetHash::of(key, entry.version, entry.stamp, &record.encode()));
+    proptest! {
+        #[test]
+        fn a_delta_tells_the_last_state_of_what_changed_after_it_and_nothing_else(
+            changes in prop::collection::vec(any_change(), 0..40),
+            after in 0_u64..45,
+        ) {
+            let mut log = OriginLog::default();
+            changes.iter().for_each(|one| change(&mut log, *one));
+            let (state, version) = naive(&changes);
+            prop_assert_eq!(log.version(), Version(version));
+            let mut expected: Vec<(String, u64, bool)> = state
+                .iter()
+                .filter(|(_, (changed, _))| *changed > after)
+                .map(|(id, (changed, there))| (format!("s{id}"), *changed, *there))
+                .collect();
+            expected.sort();
+            let delta = log.delta(Version(after), PLENTY);
+            prop_assert_eq!(delta.is_some(), version > after);
+            let mut told: Vec<(String, u64, bool)> = Vec::new();
+            if let Some(delta) = &delta {
+                prop_assert_eq!((delta.after, delta.upto), (Version(after), Version(version)));
+                told.extend(delta.puts.iter().map(|put| (put.key.id.to_string(), put.version.0, true)));
+                told.extend(delta.removals.iter().map(|gone| (gone.key.id.to_string(), gone.version.0, false)));
+            }
+            told.sort();
+            prop_assert_eq!(told, expected);
         }
-        prop_assert_eq!(log.entries().sets(), &expected);
-    }
 
-    #[test]
-    fn a_set_hash_does_not_depend_on_the_order_of_its_changes(
-        hashes in prop::collection::vec(any::<u128>(), 0..30),
-        removed in prop::collection::vec(any::<u128>(), 0..10),
-        seed in any::<u64>(),
-    ) {
-        let mut one = SetHash::default();
-        hashes.iter().for_each(|hash| one.add(SetHash(*hash)));
-        let mut changes: Vec<(bool, u128)> = hashes.iter().map(|hash| (true, *hash)).collect();
-        for hash in &removed {
-            changes.extend([(true, *hash), (false, *hash)]);
+        #[test]
+        fn the_set_hash_is_that_of_the_entries_however_they_came_there(
+            changes in prop::collection::vec(any_change(), 0..40),
+        ) {
+            let mut log = OriginLog::default();
+            changes.iter().for_each(|one| change(&mut log, *one));
+            let mut expected = Sets::default();
+            for (key, entry) in log.entries().iter() {
+                let record = entry.record().expect("an entry of this node");
+                expected.0[key.kind.index()].count += 1;
+                expected.0[key.kind.index()].hash.add(SetHash::of(key, entry.version, entry.stamp, &record.encode()));
+            }
+            prop_assert_eq!(log.entries().sets(), &expected);
         }
-        let mut rng = crate::testing::Rng::new(seed);
-        changes.sort_by_cached_key(|_| rng.next());
-        let mut other = SetHash::default();
-        for (add, hash) in changes {
-            if add { other.add(SetHash(hash)) } else { other.subtract(SetHash(hash)) }
-        }
-        prop_assert_eq!(one, other);
-    }
 
-    #[test]
-    fn a_change_of_any_part_of_an_entry_changes_its_hash(
-        id in "[a-z]{1,8}", version in any::<u64>(), wall_ms in any::<u64>(), counter in any::<u32>(), body in any::<[u8; 8]>(),
-    ) {
-        let stamp = Stamp { wall_ms, counter };
-        let hash = SetHash::of(&key(&id), Version(version), stamp, &body);
-        let other_stamp = Stamp { wall_ms, counter: counter ^ 1 };
-        prop_assert_ne!(SetHash::of(&key(&format!("{id}x")), Version(version), stamp, &body), hash);
-        prop_assert_ne!(SetHash::of(&key(&id), Version(version ^ 1), stamp, &body), hash);
-        prop_assert_ne!(SetHash::of(&key(&id), Version(version), other_stamp, &body), hash);
-        prop_assert_ne!(SetHash::of(&key(&id), Version(version), stamp, &body[1..]), hash);
+        #[test]
+        fn a_set_hash_does_not_depend_on_the_order_of_its_changes(
+            hashes in prop::collection::vec(any::<u128>(), 0..30),
+            removed in prop::collection::vec(any::<u128>(), 0..10),
+            seed in any::<u64>(),
+        ) {
+            let mut one = SetHash::default();
+            hashes.iter().for_each(|hash| one.add(SetHash(*hash)));
+            let mut changes: Vec<(bool, u128)> = hashes.iter().map(|hash| (true, *hash)).collect();
+            for hash in &removed {
+                changes.extend([(true, *hash), (false, *hash)]);
+            }
+            let mut rng = crate::testing::Rng::new(seed);
+            changes.sort_by_cached_key(|_| rng.next());
+            let mut other = SetHash::default();
+            for (add, hash) in changes {
+                if add { other.add(SetHash(hash)) } else { other.subtract(SetHash(hash)) }
+            }
+            prop_assert_eq!(one, other);
+        }
+
+        #[test]
+        fn a_change_of_any_part_of_an_entry_changes_its_hash(
+            id in "[a-z]{1,8}", version in any::<u64>(), wall_ms in any::<u64>(), counter in any::<u32>(), body in any::<[u8; 8]>(),
+        ) {
+            let stamp = Stamp { wall_ms, counter };
+            let hash = SetHash::of(&key(&id), Version(version), stamp, &body);
+            let other_stamp = Stamp { wall_ms, counter: counter ^ 1 };
+            prop_assert_ne!(SetHash::of(&key(&format!("{id}x")), Version(version), stamp, &body), hash);
+            prop_assert_ne!(SetHash::of(&key(&id), Version(version ^ 1), stamp, &body), hash);
+            prop_assert_ne!(SetHash::of(&key(&id), Version(version), other_stamp, &body), hash);
+            prop_assert_ne!(SetHash::of(&key(&id), Version(version), stamp, &body[1..]), hash);
+        }
     }
 }

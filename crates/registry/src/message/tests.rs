@@ -5,14 +5,29 @@ use sensocto_model::Kind;
 use super::*;
 use crate::testing::{delta, key, name, origin, put, removal};
 
+fn range() -> Range {
+    Range { after: Some(key("s0")), to: Some(key("s5")) }
+}
+
+fn part(content: Content) -> Message {
+    Message::Part(Part {
+        id: 2,
+        origin: origin("b", 7),
+        upto: Version(9),
+        sets: Sets::default(),
+        range: range(),
+        content,
+    })
+}
+
 fn real_messages() -> Vec<Message> {
     let sets = Sets([SetDigest { count: 3, hash: SetHash(u128::MAX / 3) }; 3]);
-    let reached = vec![Reached { origin: origin("b", 7), version: Version(300) }];
+    let reached = Some(vec![Reached { origin: origin("b", 7), version: Version(300) }]);
     vec![
         Message::Delta(delta(3, 9, vec![removal("s1", 4)], vec![put("s2", "Greenhouse", 9)])),
         Message::Digest(Digest { version: Version(9), sets, reached }),
-        Message::Ask(Ask { id: 1 << 40, origin: origin("b", 7), after: Some(Version(3)) }),
-        Message::Ask(Ask { id: 1, origin: origin("b", 7), after: None }),
+        Message::Ask(Ask { id: 1 << 40, origin: origin("b", 7), want: Want::After(Version(3)) }),
+        Message::Ask(Ask { id: 1, origin: origin("b", 7), want: Want::Whole }),
         Message::Chunk(Chunk {
             id: 5,
             origin: origin("b", 7),
@@ -22,6 +37,12 @@ fn real_messages() -> Vec<Message> {
             last: true,
             moved: vec![],
             puts: vec![put("s1", "x", 1), put("s2", "y", 2)],
+        }),
+        Message::Ask(Ask { id: 2, origin: origin("b", 7), want: Want::Ranges(vec![range(), Range::ALL]) }),
+        part(Content::Pieces(vec![Piece { to: Some(key("s1")), set: sets.0[0] }, Piece { to: None, set: sets.0[0] }])),
+        part(Content::Entries {
+            puts: vec![put("s1", "x", 1)],
+            moved: vec![Moved { key: key("s2"), to: Reached { origin: origin("c", 1), version: Version(4) } }],
         }),
     ]
 }
@@ -104,7 +125,7 @@ fn an_id_or_a_node_name_that_is_not_allowed_is_no_message() {
 
 #[test]
 fn the_position_in_a_digest_is_that_of_the_same_start_only() {
-    let reached_at = vec![Reached { origin: origin("b", 7), version: Version(300) }];
+    let reached_at = Some(vec![Reached { origin: origin("b", 7), version: Version(300) }]);
     let digest = Digest { version: Version(1), sets: Sets::default(), reached: reached_at };
     assert_eq!(reached(&digest, &name("b"), Generation(7)), Some(Version(300)));
     assert_eq!(reached(&digest, &name("b"), Generation(8)), None);
@@ -115,7 +136,8 @@ fn the_position_in_a_digest_is_that_of_the_same_start_only() {
 fn a_digest_of_the_largest_cluster_fits_into_a_frame() {
     let reached = (0..crate::Config::default().peers_max)
         .map(|number| Reached { origin: origin(&format!("n{number:0>62}"), u64::MAX), version: Version(u64::MAX) })
-        .collect();
+        .collect::<Vec<_>>();
+    let reached = Some(reached);
     let digest = Digest { version: Version(1), sets: Sets::default(), reached };
     let frame = encode(&origin("a", 5), &Message::Digest(digest));
     assert!(decode(&frame).is_ok(), "{} bytes", frame.len());
@@ -131,6 +153,10 @@ fn any_key() -> impl Strategy<Value = Key> {
 
 fn any_sets() -> impl Strategy<Value = Sets> {
     any::<[(u64, u128); 3]>().prop_map(|sets| Sets(sets.map(|(count, hash)| SetDigest { count, hash: SetHash(hash) })))
+}
+
+fn any_range() -> impl Strategy<Value = Range> {
+    (proptest::option::of(any_key()), proptest::option::of(any_key())).prop_map(|(after, to)| Range { after, to })
 }
 
 fn any_put() -> impl Strategy<Value = Put> {
@@ -154,78 +180,94 @@ fn any_message() -> impl Strategy<Value = Message> {
     });
     let reached =
         (any_origin(), any::<u64>()).prop_map(|(origin, version)| Reached { origin, version: Version(version) });
-    let digest = (any::<u64>(), any_sets(), vec(reached, 0..6))
+    let digest = (any::<u64>(), any_sets(), proptest::option::of(vec(reached, 0..6)))
         .prop_map(|(version, sets, reached)| Message::Digest(Digest { version: Version(version), sets, reached }));
-    let ask = (any::<u64>(), any_origin(), any::<Option<u64>>())
-        .prop_map(|(id, origin, after)| Message::Ask(Ask { id, origin, after: after.map(Version) }));
+    let want = prop_oneof![
+        Just(Want::Whole),
+        any::<u64>().prop_map(|after| Want::After(Version(after))),
+        vec(any_range(), 0..4).prop_map(Want::Ranges),
+    ];
+    let ask = (any::<u64>(), any_origin(), want).prop_map(|(id, origin, want)| Message::Ask(Ask { id, origin, want }));
+    let pieces = vec((proptest::option::of(any_key()), any_sets()), 0..4).prop_map(|pieces| {
+        Content::Pieces(pieces.into_iter().map(|(to, sets)| Piece { to, set: sets.0[0] }).collect())
+    });
+    let entries = vec(any_put(), 0..4).prop_map(|puts| Content::Entries { puts, moved: vec![] });
+    let part = ((any::<u64>(), any_origin(), any::<u64>()), any_sets(), any_range(), prop_oneof![pieces, entries])
+        .prop_map(|((id, origin, upto), sets, range, content)| {
+            Message::Part(Part { id, origin, upto: Version(upto), sets, range, content })
+        });
     let head = (any::<u64>(), any_origin(), any::<u64>(), any::<u32>(), any::<bool>());
     let chunk = (head, any_sets(), vec(any_put(), 0..5)).prop_map(|((id, origin, upto, number, last), sets, puts)| {
         Message::Chunk(Chunk { id, origin, upto: Version(upto), sets, number, last, moved: vec![], puts })
     });
-    prop_oneof![delta, digest, ask, chunk]
+    prop_oneof![delta, digest, ask, chunk, part]
 }
 
-proptest! {
-    #[test]
-    fn every_message_survives_its_frame(sender in any_origin(), message in any_message()) {
-        prop_assert_eq!(decode(&encode(&sender, &message)), Ok((sender, message)));
-    }
+mod laws {
+    use super::*;
 
-    #[test]
-    fn equal_messages_have_equal_frames_and_different_ones_have_not(
-        sender in any_origin(),
-        one in any_message(),
-        other in any_message(),
-    ) {
-        prop_assert_eq!(encode(&sender, &one) == encode(&sender, &other), one == other);
-    }
+    proptest! {
+        #[test]
+        fn every_message_survives_its_frame(sender in any_origin(), message in any_message()) {
+            prop_assert_eq!(decode(&encode(&sender, &message)), Ok((sender, message)));
+        }
 
-    #[test]
-    fn decoding_any_bytes_never_panics(bytes in vec(any::<u8>(), 0..400)) {
-        let _ = decode(&bytes);
-    }
+        #[test]
+        fn equal_messages_have_equal_frames_and_different_ones_have_not(
+            sender in any_origin(),
+            one in any_message(),
+            other in any_message(),
+        ) {
+            prop_assert_eq!(encode(&sender, &one) == encode(&sender, &other), one == other);
+        }
 
-    #[test]
-    fn decoding_any_bytes_under_a_right_checksum_never_panics(bytes in vec(any::<u8>(), 0..400)) {
-        let mut body = vec![FORMAT];
-        body.extend_from_slice(&bytes);
-        let _ = decode(&sealed(body));
-    }
+        #[test]
+        fn decoding_any_bytes_never_panics(bytes in vec(any::<u8>(), 0..400)) {
+            let _ = decode(&bytes);
+        }
 
-    #[test]
-    fn a_damaged_frame_is_never_read_as_another_one(
-        message in any_message(),
-        damage in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..4),
-    ) {
-        let frame = encode(&origin("a", 1), &message);
-        let mut damaged = frame.clone();
-        for (index, byte, way) in damage {
-            let at = index.index(damaged.len().max(1)).min(damaged.len());
-            match way {
-                0 if at < damaged.len() => damaged[at] = byte,
-                1 if at < damaged.len() => {
-                    damaged.remove(at);
+        #[test]
+        fn decoding_any_bytes_under_a_right_checksum_never_panics(bytes in vec(any::<u8>(), 0..400)) {
+            let mut body = vec![FORMAT];
+            body.extend_from_slice(&bytes);
+            let _ = decode(&sealed(body));
+        }
+
+        #[test]
+        fn a_damaged_frame_is_never_read_as_another_one(
+            message in any_message(),
+            damage in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..4),
+        ) {
+            let frame = encode(&origin("a", 1), &message);
+            let mut damaged = frame.clone();
+            for (index, byte, way) in damage {
+                let at = index.index(damaged.len().max(1)).min(damaged.len());
+                match way {
+                    0 if at < damaged.len() => damaged[at] = byte,
+                    1 if at < damaged.len() => {
+                        damaged.remove(at);
+                    }
+                    _ => damaged.insert(at, byte),
                 }
-                _ => damaged.insert(at, byte),
+            }
+            if damaged != frame {
+                prop_assert!(decode(&damaged).is_err());
             }
         }
-        if damaged != frame {
-            prop_assert!(decode(&damaged).is_err());
-        }
-    }
 
-    #[test]
-    fn a_damaged_message_under_a_right_checksum_never_panics_and_has_its_own_bytes(
-        message in any_message(),
-        index in any::<prop::sample::Index>(),
-        byte in any::<u8>(),
-    ) {
-        let mut body = encode(&origin("a", 1), &message);
-        body.truncate(body.len() - CHECKSUM_BYTES);
-        let at = index.index(body.len());
-        body[at] = byte;
-        if let Ok((sender, read)) = decode(&sealed(body)) {
-            prop_assert_eq!(decode(&encode(&sender, &read)), Ok((sender, read)));
+        #[test]
+        fn a_damaged_message_under_a_right_checksum_never_panics_and_has_its_own_bytes(
+            message in any_message(),
+            index in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut body = encode(&origin("a", 1), &message);
+            body.truncate(body.len() - CHECKSUM_BYTES);
+            let at = index.index(body.len());
+            body[at] = byte;
+            if let Ok((sender, read)) = decode(&sealed(body)) {
+                prop_assert_eq!(decode(&encode(&sender, &read)), Ok((sender, read)));
+            }
         }
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use sensocto_model::{Key, NodeName, Origin, Stamp};
 
 use super::{Departing, Output, Registry};
-use crate::answer::Answer;
-use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Reached};
+use crate::Config;
+use crate::answer::{Answer, Limits};
+use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Part, Reached};
 use crate::now::Now;
 use crate::peer::{Peer, PeerState, Retired};
 use crate::planted::{self, Fault};
+use crate::reached::{self, Point};
 use crate::replica::{Change, ChunkStatus, Replica, check_delta};
 use crate::view::Cause;
 
@@ -40,6 +42,7 @@ impl Registry {
             Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
             Message::Digest(digest) => self.take_digest(&sender, digest, now),
             Message::Chunk(_) => self.counters.refuse("chunk_published"),
+            Message::Part(_) => self.counters.refuse("part_published"),
             Message::Ask(_) => self.counters.refuse("ask_published"),
         }
         Ok(())
@@ -65,6 +68,7 @@ impl Registry {
         match message {
             Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
             Message::Chunk(chunk) => self.take_chunk(&sender.node, chunk),
+            Message::Part(part) => self.take_part(&sender.node, part),
             Message::Digest(_) | Message::Ask(_) => self.counters.refuse("not_an_answer"),
         }
         Ok(())
@@ -81,9 +85,10 @@ impl Registry {
             return Ok(None);
         };
         let sender = Origin::clone(&self.me);
-        let bytes_max = self.config.delta_bytes_max;
+        let Config { delta_bytes_max: bytes_max, range_entries_max, .. } = self.config;
+        let limits = Limits { bytes_max, range_entries_max };
         if ask.origin == sender {
-            return Ok(Some(Answer::from_origin(sender, ask, &self.log, bytes_max)));
+            return Ok(Some(Answer::from_origin(sender, ask, &self.log, limits)));
         }
         // Only a copy that was the same as its origin's log once, and that is a state which the origin had.
         let copy = self.peers.get(&ask.origin.node).filter(|peer| {
@@ -92,7 +97,7 @@ impl Registry {
         });
         Ok(copy.map(|peer| {
             let (entries, upto) = (peer.replica.entries().clone(), peer.replica.version());
-            Answer::from_copy(sender, ask, entries, upto, bytes_max)
+            Answer::from_copy(sender, ask, entries, upto, limits)
         }))
     }
 
@@ -109,6 +114,7 @@ impl Registry {
         }
         self.nodes_dirty = true;
         if sender.generation > peer.origin.generation {
+            reached::at(Point::GenerationStarted);
             self.start_generation(sender, now);
         }
         self.heard(&sender.node, now);
@@ -122,6 +128,7 @@ impl Registry {
         peer.retired = old.retired;
         let entries = old.replica.entries().clone();
         if entries.len() > 0 {
+            reached::at(Point::EntriesRetired);
             let grace = if planted::is(Fault::RetiredAtOnce) { std::time::Duration::ZERO } else { self.config.grace };
             peer.retired.push(Retired { origin: old.origin, entries, remove_at: now.mono + grace });
         }
@@ -130,6 +137,7 @@ impl Registry {
         }
         let dropped = (peer.retired.len() > self.config.retired_max).then(|| peer.retired.remove(0));
         if let Some(dropped) = dropped {
+            reached::at(Point::RetiredOverLimit);
             self.drop_retired(&dropped, Cause::NodeRestarted);
         }
     }
@@ -143,6 +151,7 @@ impl Registry {
         let gap = delta.after > peer.replica.version() && !planted::is(Fault::GapSkipped);
         let whole_on_its_way = peer.asking.as_ref().is_some_and(|asking| asking.whole);
         if gap || (whole_on_its_way && delta.upto > peer.replica.version()) {
+            reached::at(if gap { Point::DeltaInAGap } else { Point::DeltaWhileLogComes });
             if gap {
                 self.counters.deltas_gap += 1;
                 peer.gap = true;
@@ -178,12 +187,18 @@ impl Registry {
             return;
         }
         peer.ahead = if digest.version < peer.replica.version() { peer.ahead + 1 } else { 0 };
+        // What is not said this time is as it was.
+        let reached = digest.reached.or_else(|| peer.digest.take().and_then(|last| last.reached));
+        let digest = Digest { reached, ..digest };
         peer.digest = Some(digest.clone());
         peer.digest_at = Some(now.mono);
         let was_diverged = peer.diverged;
         peer.prove();
         // One digest may have been overtaken by a delta; two in a row were not.
-        peer.diverged |= peer.ahead >= 2;
+        if peer.ahead >= 2 {
+            reached::at(Point::AheadOfTwoDigests);
+            peer.diverged = true;
+        }
         if peer.diverged && !was_diverged {
             self.counters.divergences += 1;
         }
@@ -204,18 +219,45 @@ impl Registry {
         };
         // An origin that has forgotten the removals since then answers with its whole log, asked for or not.
         asking.whole = true;
+        let stood = asking.stood_at_origin(&node);
         let mut changes = Vec::new();
-        match peer.replica.apply_chunk(chunk, peer.diverged, &mut changes) {
+        let status = peer.replica.apply_chunk(chunk, stood, &mut changes);
+        self.counters.logs_replaced += u64::from(status == ChunkStatus::Replaced);
+        self.note_taken(&node, status);
+        self.show_changes(if planted::is(Fault::WrongOwner) { from } else { &node }, changes);
+    }
+
+    /// Takes what one range of a log holds. It is shown when all that differs is known.
+    fn take_part(&mut self, from: &NodeName, part: Part) {
+        let Some(peer) = self.peers.get_mut(&part.origin.node) else {
+            self.counters.refuse("part_unasked");
+            return;
+        };
+        let asked = peer.asking.as_mut().filter(|asking| asking.id == part.id && asking.to == *from);
+        let Some(asking) = asked.filter(|_| *peer.origin == part.origin) else {
+            self.counters.refuse("part_unasked");
+            return;
+        };
+        // As above: it may answer with the sums of its whole log.
+        asking.whole = true;
+        if let Err(reason) = peer.replica.apply_part(part) {
+            peer.whole_next = true;
+            self.counters.refuse(reason);
+        }
+    }
+
+    /// Notes what became of a whole log, or of what differed from one.
+    pub(super) fn note_taken(&mut self, node: &NodeName, status: ChunkStatus) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        match status {
             ChunkStatus::Kept => {}
             ChunkStatus::Replaced => {
-                self.counters.logs_replaced += 1;
                 peer.diverged = false;
                 peer.ahead = 0;
             }
             ChunkStatus::Older => self.counters.refuse("chunks_older"),
             ChunkStatus::Refused(reason) => self.counters.refuse(reason),
         }
-        self.show_changes(if planted::is(Fault::WrongOwner) { from } else { &node }, changes);
     }
 
     /// Puts what changed in a copy into the view.
@@ -227,6 +269,7 @@ impl Registry {
         for change in &changes {
             for old in &mut peer.retired {
                 if old.entries.remove(&change.key).is_some() {
+                    reached::at(Point::RetiredCameBack);
                     retired.push((Arc::clone(&old.origin), change.key.clone()));
                 }
             }
@@ -251,8 +294,11 @@ impl Registry {
 
     /// Follows the clocks of the others, unless they are so far ahead that this can only be a mistake.
     fn observe(&mut self, stamp: Stamp) {
-        if stamp.wall_ms <= self.wall_ms.saturating_add(CLOCK_AHEAD_MS_MAX) {
-            self.clock = self.clock.max(stamp);
+        if stamp.wall_ms > self.wall_ms.saturating_add(CLOCK_AHEAD_MS_MAX) {
+            reached::at(Point::ClockTooFarAhead);
+        } else if stamp > self.clock {
+            reached::at(Point::ClockFollowed);
+            self.clock = stamp;
         }
     }
 
@@ -267,6 +313,9 @@ impl Registry {
         }
         // Between two states of its log, a copy has passed versions of entries that changed again since and are still to come.
         let held = peer.replica.entries().get(key).is_some_and(|entry| entry.version >= mark.version);
+        if !held && peer.replica.settled() < mark.version && peer.replica.version() >= mark.version {
+            reached::at(Point::MovePassedUnsettled);
+        }
         held || peer.replica.settled() >= mark.version
     }
 
@@ -274,9 +323,11 @@ impl Registry {
         // What was to move here has moved on before it was seen here: it is awaited there.
         for earlier in self.departing.iter_mut().filter(|earlier| earlier.key == key) {
             if earlier.until.origin == **origin {
+                reached::at(Point::MovedOnBeforeSeen);
                 earlier.until = until.clone();
             }
         }
+        reached::at(Point::DepartureBegan);
         let deadline = self.last_tick + self.config.linger;
         self.departing.push_back(Departing { deadline, key, origin: Arc::clone(origin), until });
         if self.departing.len() > self.config.departing_max {
@@ -297,6 +348,7 @@ impl Registry {
         self.departing = rest;
         let over: VecDeque<Departing> = over;
         for departing in over {
+            reached::at(Point::DepartureSucceeded);
             self.depart(departing);
         }
     }
@@ -317,7 +369,9 @@ impl Registry {
             let retired = peer.retired.iter().filter(|retired| retired.origin == departing.origin);
             here || retired.into_iter().any(|retired| retired.entries.get(&departing.key).is_some())
         });
-        if !held {
+        if held {
+            reached::at(Point::DepartureRevoked);
+        } else {
             self.show(&departing.origin, departing.key, None, Cause::Unregistered);
         }
     }

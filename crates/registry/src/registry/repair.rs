@@ -1,12 +1,15 @@
 //! Asking for what a copy misses: its origin first, then any node that is ahead.
 
-use sensocto_model::{NodeName, Origin};
+use sensocto_model::{NodeName, Origin, Version};
 
 use super::{Output, Registry};
-use crate::message::{self, Ask, Digest, Message};
+use crate::message::{self, Ask, Digest, Message, Range, Want};
 use crate::now::Now;
 use crate::peer::{Asking, PeerState};
 use crate::planted::{self, Fault};
+use crate::ranges;
+use crate::reached::{self, Point};
+use crate::replica::{Change, ChunkStatus};
 
 impl Registry {
     /// Asks for what the copy of `node`'s log misses, unless a question is under way or there is nobody to ask.
@@ -19,25 +22,66 @@ impl Registry {
         let origin = Origin::clone(&peer.origin);
         let stands = peer.replica.version();
         let origin_answers = peer.state == PeerState::Alive && !peer.failed.contains(node);
-        let (to, after) = if origin_answers {
-            (Some(node.clone()), (!peer.diverged).then_some(stands))
-        } else {
-            (self.who_is_ahead(&origin), None)
+        let worth_it = ranges::is_worth_it(peer.replica.entries().len(), self.config.range_entries_max);
+        let compare = worth_it && !peer.whole_next;
+        let want = match (origin_answers && !peer.diverged && !peer.whole_next, compare) {
+            (true, _) => Want::After(stands),
+            (false, true) => Want::Ranges(vec![Range::ALL]),
+            (false, false) => Want::Whole,
         };
+        let to = if origin_answers { Some(node.clone()) } else { self.who_is_ahead(&origin) };
         let Some(to) = to else {
+            reached::at(Point::NobodyToAsk);
             self.pause_asking(node, now);
             return;
         };
+        if to != *node {
+            reached::at(Point::AskedAnotherNode);
+        }
+        reached::at(match want {
+            Want::After(_) => Point::AskedForChanges,
+            Want::Whole => Point::AskedForWholeLog,
+            Want::Ranges(_) => Point::AskedForSums,
+        });
+        if let Some(peer) = self.peers.get_mut(node).filter(|_| matches!(want, Want::Ranges(_))) {
+            peer.replica.start_mending();
+        }
+        self.ask(node, to, want, stands, now);
+    }
+
+    /// Asks `to` about the log of `node`, whose copy stood at `stood` when this began.
+    fn ask(&mut self, node: &NodeName, to: NodeName, want: Want, stood: Version, now: Now) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
         let id = self.next_ask;
         self.next_ask += 1;
         self.counters.asks += 1;
-        let frame = message::encode(&self.me, &Message::Ask(Ask { id, origin, after }));
-        if let Some(peer) = self.peers.get_mut(node) {
-            let patience = if planted::is(Fault::AskWaitsForEver) { 1_000 } else { 1 };
-            let deadline = now.mono + self.config.ask_timeout * patience;
-            peer.asking = Some(Asking { id, to: to.clone(), asked_at: now.mono, deadline, whole: after.is_none() });
-        }
+        let patience = if planted::is(Fault::AskWaitsForEver) { 1_000 } else { 1 };
+        let deadline = now.mono + self.config.ask_timeout * patience;
+        let whole = !matches!(want, Want::After(_));
+        peer.asking = Some(Asking { id, to: to.clone(), asked_at: now.mono, deadline, stood, whole });
+        let ask = Ask { id, origin: Origin::clone(&peer.origin), want };
+        let frame = message::encode(&self.me, &Message::Ask(ask));
         self.outputs.push_back(Output::Ask { to, id, frame });
+    }
+
+    /// After an answer about ranges: asks about those that differ, or, when all is known, replaces what differs. Returns whether a
+    /// further question is under way.
+    fn look_closer(&mut self, node: &NodeName, asking: &Asking, changes: &mut Vec<Change>, now: Now) -> bool {
+        let Some(peer) = self.peers.get_mut(node) else { return false };
+        match peer.replica.next_ranges() {
+            None => return false,
+            Some(ranges) if !ranges.is_empty() => {
+                reached::at(Point::LookedCloser);
+                self.ask(node, asking.to.clone(), Want::Ranges(ranges), asking.stood, now);
+                return true;
+            }
+            Some(_) => {}
+        }
+        let status = peer.replica.finish_mending(asking.stood_at_origin(node), changes);
+        peer.whole_next = true;
+        self.counters.logs_mended += u64::from(status == ChunkStatus::Replaced);
+        self.note_taken(node, status);
+        false
     }
 
     /// A node that is heard and whose copy of `origin`'s log is ahead of this node's.
@@ -74,8 +118,12 @@ impl Registry {
     pub(super) fn end_question(&mut self, node: &NodeName, complete: bool, now: Now) {
         let Some(peer) = self.peers.get_mut(node) else { return };
         let Some(asking) = peer.asking.take() else { return };
-        peer.replica.drop_chunks();
         let mut changes = Vec::new();
+        if complete && self.look_closer(node, &asking, &mut changes, now) {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        peer.replica.drop_unfinished();
         for status in peer.replica.release_held_back(&mut changes) {
             self.counters.delta(status);
         }
@@ -93,9 +141,11 @@ impl Registry {
         }
         peer.prove();
         if !complete {
+            reached::at(Point::QuestionFailed);
             self.counters.asks_failed += 1;
             peer.failed.insert(asking.to);
         } else if peer.diverged {
+            reached::at(Point::AnswerDidNotHelp);
             // A whole log did not help: only another digest can tell more.
             peer.ask_not_before = now.mono + self.config.digest_interval;
         } else {
@@ -108,14 +158,15 @@ impl Registry {
 
     /// Another node's vector may tell of changes that the origin cannot tell of any more.
     pub(super) fn learn_from_vector(&mut self, digest: &Digest, now: Now) {
-        for reached in &digest.reached {
-            let Some(peer) = self.peers.get_mut(&reached.origin.node) else { continue };
+        for copy in digest.reached.iter().flatten() {
+            let Some(peer) = self.peers.get_mut(&copy.origin.node) else { continue };
             let gone = matches!(peer.state, PeerState::Suspect | PeerState::Unreachable);
             let gone = gone || (peer.state == PeerState::Removed && planted::is(Fault::RemovedBroughtBack));
-            let ahead = reached.version > peer.replica.settled() && reached.version.is_plausible();
-            if gone && ahead && *peer.origin == reached.origin {
+            let ahead = copy.version > peer.replica.settled() && copy.version.is_plausible();
+            if gone && ahead && *peer.origin == copy.origin {
+                reached::at(Point::VectorToldOfMore);
                 peer.gap = true;
-                self.catch_up(&reached.origin.node, now);
+                self.catch_up(&copy.origin.node, now);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod forged;
 mod laws;
+mod models;
 mod moves;
 mod never;
 mod nodes;

@@ -9,6 +9,7 @@ use crate::message;
 use crate::now::Now;
 use crate::peer::{Peer, PeerState};
 use crate::planted::{self, Fault};
+use crate::reached::{self, Point};
 use crate::view::{Cause, StateCause};
 
 /// A node that the engine lost may still have frames on the way: for this long after the loss they are no sign of life.
@@ -35,6 +36,7 @@ impl Registry {
         }
         self.catch_up(&origin.node, now);
         // It learns in turn what this node has.
+        self.vector_in = 0;
         self.next_digest = self.next_digest.min(now.mono);
     }
 
@@ -45,7 +47,9 @@ impl Registry {
         if *peer.origin != *origin || matches!(peer.state, PeerState::Unreachable | PeerState::Removed) {
             return;
         }
+        reached::at(Point::LinkLost);
         peer.enter(PeerState::Unreachable, StateCause::LinkLost, now.mono);
+        self.vector_in = 0;
         self.nodes_dirty = true;
     }
 
@@ -55,8 +59,16 @@ impl Registry {
         match peer.state {
             PeerState::Local | PeerState::Alive => {}
             PeerState::Removed if planted::is(Fault::RemovedNeverReturns) => return,
-            PeerState::Unreachable if now.mono < peer.since + AFTERGLOW => return,
+            PeerState::Unreachable if now.mono < peer.since + AFTERGLOW => {
+                reached::at(Point::HeardInAfterglow);
+                return;
+            }
             PeerState::Suspect | PeerState::Unreachable | PeerState::Removed => {
+                reached::at(match peer.state {
+                    PeerState::Removed => Point::BackAfterRemoval,
+                    PeerState::Unreachable => Point::BackAfterLoss,
+                    PeerState::Suspect | PeerState::Alive | PeerState::Local => Point::BackAfterSilence,
+                });
                 peer.enter(PeerState::Alive, StateCause::Heard, now.mono);
                 peer.failed.clear();
             }
@@ -105,6 +117,7 @@ impl Registry {
 
     /// Moves on, by the length of a sleep, all that began before it.
     fn move_on(&mut self, slept_at: Duration, away: Duration, now: Now) {
+        reached::at(Point::Slept);
         for peer in self.peers.values_mut() {
             peer.heard_at = now.mono;
             // What was to happen meanwhile may have been prevented by something that waits to be read: all that began before is
@@ -123,6 +136,7 @@ impl Registry {
 
     fn end_overdue_departures(&mut self, now: Now) {
         while self.departing.front().is_some_and(|departing| departing.deadline <= now.mono) {
+            reached::at(Point::DepartureOverdue);
             self.end_first_departure();
         }
     }
@@ -149,10 +163,14 @@ impl Registry {
         let Some(peer) = self.peers.get_mut(node) else { return };
         let silent = now.mono.saturating_sub(peer.heard_at);
         if peer.state == PeerState::Alive && silent >= suspect_after {
+            reached::at(Point::FellSilent);
             peer.enter(PeerState::Suspect, StateCause::Silent, now.mono);
+            // Others may miss what it said last: from now on they learn it from whoever has it.
+            self.vector_in = 0;
             self.nodes_dirty = true;
         }
         if peer.state == PeerState::Suspect && silent >= unreachable_after {
+            reached::at(Point::SilentForLong);
             peer.enter(PeerState::Unreachable, StateCause::Silent, now.mono);
             self.nodes_dirty = true;
         }
@@ -166,6 +184,7 @@ impl Registry {
             let keep = now.mono < retired.remove_at && retired.entries.len() > 0;
             let keep = keep || planted::is(Fault::RetiredForever);
             if !keep {
+                reached::at(if retired.entries.len() == 0 { Point::RetiredAllBack } else { Point::RetiredOver });
                 over.push((std::sync::Arc::clone(&retired.origin), std::mem::take(&mut retired.entries)));
             }
             keep
@@ -177,6 +196,7 @@ impl Registry {
             }
         }
         if overdue {
+            reached::at(Point::QuestionOverdue);
             self.end_question(node, false, now);
         } else {
             self.catch_up(node, now);
@@ -188,12 +208,15 @@ impl Registry {
         let held = self.is_mass_loss() && !planted::is(Fault::MassLossBelieved);
         let Some(peer) = self.peers.get_mut(node) else { return };
         if !held && peer.cause == StateCause::Held && now.mono < peer.since + self.config.long_grace {
+            reached::at(Point::HoldEnded);
             // The others came back, and this one may follow.
             peer.cause = StateCause::LinkLost;
             peer.since = now.mono;
         } else if !held || now.mono >= peer.since + self.config.long_grace {
+            reached::at(if held { Point::LongGraceOver } else { Point::GraceOver });
             self.remove_node(node, now);
         } else if peer.cause != StateCause::Held {
+            reached::at(Point::LossHeld);
             peer.cause = StateCause::Held;
             self.counters.nodes_held += 1;
             self.nodes_dirty = true;
@@ -221,6 +244,7 @@ impl Registry {
     pub fn confirm_loss(&mut self, node: &NodeName, now: Now) -> bool {
         let unreachable = self.peers.get(node).is_some_and(|peer| peer.state == PeerState::Unreachable);
         if unreachable {
+            reached::at(Point::LossConfirmed);
             self.remove_node(node, now);
         }
         unreachable

@@ -8,7 +8,7 @@ use super::*;
 use crate::answer::Answer;
 use crate::log::OriginLog;
 use crate::message::{self, Ask, Message};
-use crate::testing::{delta, key, origin, put, removal, sensor, stamp};
+use crate::testing::{delta, key, limits, origin, put, removal, sensor, stamp, want};
 
 const PLENTY: usize = 1 << 20;
 
@@ -20,7 +20,7 @@ fn apply(replica: &mut Replica, delta: Delta) -> (DeltaStatus, Vec<(Key, bool)>)
 
 fn take(replica: &mut Replica, chunk: Chunk) -> (ChunkStatus, Vec<(Key, bool)>) {
     let mut changes = Vec::new();
-    let status = replica.apply_chunk(chunk, false, &mut changes);
+    let status = replica.apply_chunk(chunk, None, &mut changes);
     (status, changes.into_iter().map(|change| (change.key, change.new.is_some())).collect())
 }
 
@@ -34,15 +34,15 @@ fn versions(replica: &Replica) -> Vec<(String, u64)> {
 }
 
 fn frames(log: &OriginLog, after: Option<Version>, bytes_max: usize) -> Vec<Message> {
-    let ask = Ask { id: 1, origin: origin("a", 1), after };
-    let answer = Answer::from_origin(origin("a", 1), ask, log, bytes_max);
+    let ask = Ask { id: 1, origin: origin("a", 1), want: want(after.map(|after| after.0)) };
+    let answer = Answer::from_origin(origin("a", 1), ask, log, limits(bytes_max));
     answer.map(|frame| message::decode(&frame).expect("a frame of an answer").1).collect()
 }
 
 fn chunks(log: &OriginLog, bytes_max: usize) -> Vec<Chunk> {
     let of = |message| match message {
         Message::Chunk(chunk) => chunk,
-        Message::Delta(_) | Message::Digest(_) | Message::Ask(_) => panic!("no chunk: {message:?}"),
+        Message::Delta(_) | Message::Digest(_) | Message::Ask(_) | Message::Part(_) => panic!("no chunk: {message:?}"),
     };
     frames(log, None, bytes_max).into_iter().map(of).collect()
 }
@@ -177,7 +177,7 @@ fn a_truncated_log_changes_nothing_and_the_next_answer_starts_anew() {
     let mut replica = Replica::default();
     take(&mut replica, chunks[0].clone());
     take(&mut replica, chunks[1].clone());
-    replica.drop_chunks();
+    replica.drop_unfinished();
     assert_eq!(take(&mut replica, chunks[2].clone()), (ChunkStatus::Refused("chunk_out_of_order"), vec![]));
     assert_eq!(replica.entries().len(), 0);
     let statuses: Vec<ChunkStatus> = chunks.iter().map(|chunk| take(&mut replica, chunk.clone()).0).collect();
@@ -244,6 +244,18 @@ fn chunks_of_an_older_moment_than_the_copy_change_nothing() {
 }
 
 #[test]
+fn a_whole_log_takes_a_copy_back_only_where_its_origin_was_asked_by_the_copy_as_it_stands() {
+    let old = log_of(&["s1"]);
+    for (stood, status) in [(None, ChunkStatus::Older), (Some(1), ChunkStatus::Older), (Some(2), ChunkStatus::Replaced)]
+    {
+        let mut replica = Replica::default();
+        apply(&mut replica, delta(0, 2, vec![], vec![put("s1", "x", 1), put("s2", "x", 2)]));
+        let chunk = chunks(&old, PLENTY).remove(0);
+        assert_eq!(replica.apply_chunk(chunk, stood.map(Version), &mut Vec::new()), status, "{stood:?}");
+    }
+}
+
+#[test]
 fn what_is_held_back_is_bounded_in_bytes() {
     let mut replica = Replica::default();
     assert!(replica.hold_back(delta(5, 6, vec![], vec![]), 60, 100));
@@ -299,112 +311,116 @@ fn same(replica: &Replica, log: &OriginLog) -> bool {
         && content(replica.entries()) == content(log.entries())
 }
 
-proptest! {
-    #[test]
-    fn applying_a_delta_twice_or_late_changes_nothing(changes in any_changes(), cut in any::<prop::sample::Index>()) {
-        let logs = history(&changes);
-        let middle = &logs[cut.index(logs.len())];
-        let last = &logs[logs.len() - 1];
-        let mut replica = Replica::default();
-        let deltas: Vec<Delta> =
-            [middle.delta(Version::ZERO, PLENTY), last.delta(middle.version(), PLENTY)].into_iter().flatten().collect();
-        for delta in &deltas {
-            apply(&mut replica, delta.clone());
-        }
-        prop_assert!(same(&replica, last));
-        for delta in deltas {
-            prop_assert_eq!(apply(&mut replica, delta), (DeltaStatus::Duplicate, vec![]));
-        }
-        prop_assert!(same(&replica, last));
-    }
+mod laws {
+    use super::*;
 
-    /// Deltas of many moments that overlap, in any order, some never: those that leave a gap are refused and change nothing, no
-    /// key's version goes back, and one more delta from where the copy stands reaches the origin.
-    #[test]
-    fn overlapping_deltas_in_any_order_with_gaps_refused_end_equal(
-        changes in any_changes(),
-        spans in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 0..20),
-    ) {
-        let logs = history(&changes);
-        let last = &logs[logs.len() - 1];
-        let mut replica = Replica::default();
-        for (from, to) in spans {
-            let (from, to) = (logs[from.index(logs.len())].version(), &logs[to.index(logs.len())]);
-            let Some(delta) = to.delta(from, PLENTY) else { continue };
-            let before = content(replica.entries());
-            let stood = replica.version();
-            let (status, _) = apply(&mut replica, delta);
-            if from > stood {
-                prop_assert_eq!(status, DeltaStatus::Gap);
+    proptest! {
+        #[test]
+        fn applying_a_delta_twice_or_late_changes_nothing(changes in any_changes(), cut in any::<prop::sample::Index>()) {
+            let logs = history(&changes);
+            let middle = &logs[cut.index(logs.len())];
+            let last = &logs[logs.len() - 1];
+            let mut replica = Replica::default();
+            let deltas: Vec<Delta> =
+                [middle.delta(Version::ZERO, PLENTY), last.delta(middle.version(), PLENTY)].into_iter().flatten().collect();
+            for delta in &deltas {
+                apply(&mut replica, delta.clone());
             }
-            if status != DeltaStatus::Applied {
-                prop_assert_eq!(content(replica.entries()), before);
-                prop_assert_eq!(replica.version(), stood);
-            } else {
-                prop_assert!(same(&replica, to), "whole deltas give exactly the state of their moment");
-                for (key, (version, _)) in content(replica.entries()) {
-                    prop_assert!(before.get(&key).is_none_or(|(old, _)| *old <= version));
+            prop_assert!(same(&replica, last));
+            for delta in deltas {
+                prop_assert_eq!(apply(&mut replica, delta), (DeltaStatus::Duplicate, vec![]));
+            }
+            prop_assert!(same(&replica, last));
+        }
+
+        /// Deltas of many moments that overlap, in any order, some never: those that leave a gap are refused and change nothing, no
+        /// key's version goes back, and one more delta from where the copy stands reaches the origin.
+        #[test]
+        fn overlapping_deltas_in_any_order_with_gaps_refused_end_equal(
+            changes in any_changes(),
+            spans in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 0..20),
+        ) {
+            let logs = history(&changes);
+            let last = &logs[logs.len() - 1];
+            let mut replica = Replica::default();
+            for (from, to) in spans {
+                let (from, to) = (logs[from.index(logs.len())].version(), &logs[to.index(logs.len())]);
+                let Some(delta) = to.delta(from, PLENTY) else { continue };
+                let before = content(replica.entries());
+                let stood = replica.version();
+                let (status, _) = apply(&mut replica, delta);
+                if from > stood {
+                    prop_assert_eq!(status, DeltaStatus::Gap);
+                }
+                if status != DeltaStatus::Applied {
+                    prop_assert_eq!(content(replica.entries()), before);
+                    prop_assert_eq!(replica.version(), stood);
+                } else {
+                    prop_assert!(same(&replica, to), "whole deltas give exactly the state of their moment");
+                    for (key, (version, _)) in content(replica.entries()) {
+                        prop_assert!(before.get(&key).is_none_or(|(old, _)| *old <= version));
+                    }
                 }
             }
+            if let Some(rest) = last.delta(replica.version(), PLENTY) {
+                prop_assert_eq!(apply(&mut replica, rest).0, DeltaStatus::Applied);
+            }
+            prop_assert!(same(&replica, last));
         }
-        if let Some(rest) = last.delta(replica.version(), PLENTY) {
-            prop_assert_eq!(apply(&mut replica, rest).0, DeltaStatus::Applied);
-        }
-        prop_assert!(same(&replica, last));
-    }
 
-    #[test]
-    fn asking_reaches_the_origin_from_any_prefix_by_deltas_or_by_the_whole_log(
-        changes in any_changes(),
-        prefix in any::<prop::sample::Index>(),
-        bytes_max in prop_oneof![Just(1_usize), Just(150), Just(PLENTY)],
-        whole in any::<bool>(),
-        tombstones_max in 0_usize..10,
-    ) {
-        let logs = history(&changes);
-        let mut last = logs[logs.len() - 1].clone();
-        let mut replica = Replica::default();
-        if let Some(delta) = logs[prefix.index(logs.len())].delta(Version::ZERO, PLENTY) {
-            apply(&mut replica, delta);
-        }
-        last.forget_removals(Version::ZERO, Version::LIMIT, tombstones_max);
-        let after = (!whole).then_some(replica.version());
-        for message in frames(&last, after, bytes_max) {
-            match message {
-                Message::Delta(delta) => prop_assert_eq!(apply(&mut replica, delta).0, DeltaStatus::Applied),
-                Message::Chunk(chunk) => {
-                    let expected = if chunk.last { ChunkStatus::Replaced } else { ChunkStatus::Kept };
-                    prop_assert_eq!(take(&mut replica, chunk).0, expected);
-                }
-                Message::Digest(_) | Message::Ask(_) => prop_assert!(false, "no answer"),
+        #[test]
+        fn asking_reaches_the_origin_from_any_prefix_by_deltas_or_by_the_whole_log(
+            changes in any_changes(),
+            prefix in any::<prop::sample::Index>(),
+            bytes_max in prop_oneof![Just(1_usize), Just(150), Just(PLENTY)],
+            whole in any::<bool>(),
+            tombstones_max in 0_usize..10,
+        ) {
+            let logs = history(&changes);
+            let mut last = logs[logs.len() - 1].clone();
+            let mut replica = Replica::default();
+            if let Some(delta) = logs[prefix.index(logs.len())].delta(Version::ZERO, PLENTY) {
+                apply(&mut replica, delta);
             }
+            last.forget_removals(Version::ZERO, Version::LIMIT, tombstones_max);
+            let after = (!whole).then_some(replica.version());
+            for message in frames(&last, after, bytes_max) {
+                match message {
+                    Message::Delta(delta) => prop_assert_eq!(apply(&mut replica, delta).0, DeltaStatus::Applied),
+                    Message::Chunk(chunk) => {
+                        let expected = if chunk.last { ChunkStatus::Replaced } else { ChunkStatus::Kept };
+                        prop_assert_eq!(take(&mut replica, chunk).0, expected);
+                    }
+                    Message::Digest(_) | Message::Ask(_) | Message::Part(_) => prop_assert!(false, "no answer"),
+                }
+            }
+            prop_assert!(same(&replica, &last));
         }
-        prop_assert!(same(&replica, &last));
-    }
 
-    #[test]
-    fn changes_replayed_give_the_copy(changes in any_changes(), steps in prop::collection::vec(1_usize..6, 1..10)) {
-        let logs = history(&changes);
-        let (mut replica, mut replayed, mut at) = (Replica::default(), BTreeMap::new(), 0);
-        for (number, step) in steps.into_iter().enumerate() {
-            at = (at + step).min(logs.len() - 1);
-            let mut changes = Vec::new();
-            if number % 3 == 2 {
-                for chunk in chunks(&logs[at], 100) {
-                    replica.apply_chunk(chunk, false, &mut changes);
+        #[test]
+        fn changes_replayed_give_the_copy(changes in any_changes(), steps in prop::collection::vec(1_usize..6, 1..10)) {
+            let logs = history(&changes);
+            let (mut replica, mut replayed, mut at) = (Replica::default(), BTreeMap::new(), 0);
+            for (number, step) in steps.into_iter().enumerate() {
+                at = (at + step).min(logs.len() - 1);
+                let mut changes = Vec::new();
+                if number % 3 == 2 {
+                    for chunk in chunks(&logs[at], 100) {
+                        replica.apply_chunk(chunk, None, &mut changes);
+                    }
+                } else if let Some(delta) = logs[at].delta(replica.version(), PLENTY) {
+                    replica.apply_delta(delta, &mut changes);
                 }
-            } else if let Some(delta) = logs[at].delta(replica.version(), PLENTY) {
-                replica.apply_delta(delta, &mut changes);
+                for change in changes {
+                    match change.new {
+                        Some(entry) => replayed.insert(change.key, entry.version),
+                        None => replayed.remove(&change.key),
+                    };
+                }
+                let held: BTreeMap<Key, Version> =
+                    replica.entries().iter().map(|(key, entry)| (key.clone(), entry.version)).collect();
+                prop_assert_eq!(&held, &replayed);
             }
-            for change in changes {
-                match change.new {
-                    Some(entry) => replayed.insert(change.key, entry.version),
-                    None => replayed.remove(&change.key),
-                };
-            }
-            let held: BTreeMap<Key, Version> =
-                replica.entries().iter().map(|(key, entry)| (key.clone(), entry.version)).collect();
-            prop_assert_eq!(&held, &replayed);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{Event, EventKind, Held, View};
 type Seen = (Origin, Version, Stamp);
 
 /// Replays events on an empty world, and checks that each of them fits on the one before.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Replay {
     world: BTreeMap<Key, Seen>,
     highest: BTreeMap<(Key, Origin), Version>,

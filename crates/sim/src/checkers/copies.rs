@@ -26,6 +26,9 @@ fn stands_where_it_says(model: &Model, origin: OriginId, node: &NodeView) -> Che
     ensure(claimed <= written.version(), "ahead_of_origin", || {
         format!("the copy of {origin:?} is said to be at {claimed}, its log is at {}", written.version())
     })?;
+    if !model.is_sound(origin) {
+        return Ok(());
+    }
     // In the middle of what was sent in parts, a copy holds more than it says.
     let settled = claimed == stands || node.state == PeerState::Local;
     let counts = written.counts(stands);
@@ -37,7 +40,8 @@ fn stands_where_it_says(model: &Model, origin: OriginId, node: &NodeView) -> Che
 /// Looks at the entries that changed in a view.
 pub(crate) fn touched_are_true(viewer: &mut Viewer, view: &View, model: &Model, hostile: usize) -> Checked {
     for entry in std::mem::take(&mut viewer.touched) {
-        let Some(seen) = viewer.shown.get(&entry).filter(|seen| seen.origin.0 != hostile) else { continue };
+        let judged = |seen: &&Seen| seen.origin.0 != hostile && model.is_sound(seen.origin);
+        let Some(seen) = viewer.shown.get(&entry).filter(judged) else { continue };
         is_true(*seen, entry, view, model)?;
     }
     Ok(())

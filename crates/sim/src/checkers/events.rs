@@ -52,7 +52,9 @@ pub(crate) fn take(viewer: &mut Viewer, model: &Model, event: &Event, around: Su
     match event.kind {
         EventKind::Registered | EventKind::Updated => {
             let least = viewer.least.entry((seen.origin, entry)).or_default();
-            ensure(*least <= seen.version, "resurrection", || format!("{}; least is {least}", story()))?;
+            ensure(*least <= seen.version || !model.is_sound(seen.origin), "resurrection", || {
+                format!("{}; least is {least}", story())
+            })?;
             *least = seen.version;
             viewer.shown.insert(entry, seen);
             owner_wrote(model, entry, &event.held, around)
@@ -110,13 +112,13 @@ fn leaves(viewer: &mut Viewer, model: &Model, entry: u32, seen: Seen, cause: Cau
     let story = || format!("e{entry} as {seen:?} left ({})", cause.as_str());
     if cause == Cause::Unregistered {
         let removed = model.written(seen.origin).removal_after(entry, seen.version).is_some();
-        ensure(removed || model.wrote_later(seen.origin, entry), "lost", || {
-            format!("{}; nobody took it out", story())
-        })?;
+        let may = removed || model.wrote_later(seen.origin, entry) || !model.is_sound(seen.origin);
+        ensure(may, "lost", || format!("{}; nobody took it out", story()))?;
     } else {
         ensure(!around.gentle, "false_removal", || format!("{} though nobody went", story()))?;
     }
-    if cause == Cause::NodeGone {
+    let confirmed = viewer.confirmed == Some((seen.origin.0, around.now));
+    if cause == Cause::NodeGone && !confirmed {
         let heard = viewer.heard.get(&seen.origin.0).copied().unwrap_or_default();
         let silent = (around.now - heard.at).saturating_sub(viewer.slept - heard.slept);
         ensure(silent + AFTERGLOW >= around.grace, "removed_too_soon", || {

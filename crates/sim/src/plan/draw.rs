@@ -30,6 +30,8 @@ pub fn draw(seed: u64) -> Plan {
     let (calm, gentle) = (mood < 2, mood == 2 || mood == 3);
     let mut setup = draw_setup(&mut rng, calm);
     draw_mass_loss(&mut Rng::new(seed, 5), &mut setup.config);
+    setup.config.vector_every = Rng::new(seed, 10).pick(&[1, 2, 10]);
+    setup.config.range_entries_max = Rng::new(seed, 7).pick(&[1, 2, 16]);
     if calm {
         setup.widen_limits();
     }
@@ -48,6 +50,10 @@ pub fn draw(seed: u64) -> Plan {
     draw_work(&mut rng, &setup, swarm.moves, &mut actions);
     draw_faults(&mut rng, &setup, swarm, gentle, &mut actions);
     draw_mass_crash(&mut Rng::new(seed, 6), &setup, swarm.crashes, &mut actions);
+    if !calm {
+        draw_hollow(&mut Rng::new(seed, 8), &setup, &mut actions);
+        draw_confirmed(&mut Rng::new(seed, 9), &setup, swarm, &mut actions);
+    }
     actions.sort_by_key(|timed| timed.at_ms);
     Plan { seed, setup, actions }
 }
@@ -310,6 +316,29 @@ fn draw_mass_crash(rng: &mut Rng, setup: &Setup, wanted: bool, actions: &mut Vec
                 });
             }
         }
+    }
+}
+
+/// Deltas that lose what they say: the copy stands where its origin does and differs.
+fn draw_hollow(rng: &mut Rng, setup: &Setup, actions: &mut Vec<Timed>) {
+    if !rng.chance(200) {
+        return;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let (from, to) = (rng.index(setup.nodes), rng.index(setup.nodes));
+        actions.push(Timed { at_ms: draw_time(rng, setup.quiet_at_ms), action: Action::Hollow { from, to } });
+    }
+}
+
+/// Losses that an operator confirms, rightly or not.
+fn draw_confirmed(rng: &mut Rng, setup: &Setup, swarm: Swarm, actions: &mut Vec<Timed>) {
+    let goes = swarm.crashes || swarm.parts || swarm.cuts;
+    if !goes || !rng.chance(300) {
+        return;
+    }
+    for _ in 0..rng.between(1, 12) {
+        let (at, of) = (rng.index(setup.nodes), rng.index(setup.nodes));
+        actions.push(Timed { at_ms: draw_time(rng, setup.quiet_at_ms), action: Action::ConfirmLoss { at, of } });
     }
 }
 

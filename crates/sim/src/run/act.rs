@@ -37,6 +37,8 @@ impl Run<'_> {
             }
             Action::Rates(rates) => self.network.rates = *rates,
             Action::Forge { kind } => self.forge(*kind),
+            Action::Hollow { from, to } => self.hollow = Some((*from, *to)),
+            Action::ConfirmLoss { at, of } => self.confirm_loss(*at, *of)?,
         }
         self.read_all()
     }
@@ -131,6 +133,20 @@ impl Run<'_> {
         self.wake_later(at);
     }
 
+    /// An operator says at one node that another one is lost.
+    fn confirm_loss(&mut self, at: usize, of: usize) -> Checked {
+        let Some(lost) = self.nodes.get(of).map(|node| node.name.clone()) else { return Ok(()) };
+        let (now, clock) = (self.now, self.nodes[at].now(self.now));
+        let Some(process) = self.nodes[at].process.as_mut().filter(|process| process.away_until() <= now) else {
+            return Ok(());
+        };
+        process.viewer.confirmed = Some((of, now));
+        if process.registry.confirm_loss(&lost, clock) {
+            self.points.reach("loss_confirmed");
+        }
+        self.settle(at)
+    }
+
     fn slow(&mut self, at: usize, cost_ms: u64, ms: u64) {
         let now = self.now;
         if let Some(process) = self.nodes.get_mut(at).and_then(|node| node.process.as_mut()) {
@@ -214,6 +230,7 @@ impl Run<'_> {
             ("asks", counters.asks),
             ("asks_failed", counters.asks_failed),
             ("logs_replaced", counters.logs_replaced),
+            ("logs_mended", counters.logs_mended),
             ("divergences", counters.divergences),
             ("nodes_held", counters.nodes_held),
         ] {

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sensocto_model::Origin;
-use sensocto_registry::message::{self, Message};
+use sensocto_model::{Key, Origin};
+use sensocto_registry::message::{self, Content, Message, Range, Want};
 use sensocto_registry::{Cause, EventKind, Output};
 
 use super::{Job, Run};
@@ -92,6 +92,7 @@ impl Run<'_> {
         }
         for to in (0..self.nodes.len()).filter(|to| *to != at) {
             let fate = self.network.send(self.now, at, to, Class::Frame);
+            let frame = self.perhaps_hollow(at, to, &frame);
             for (arrives_at, place) in [fate.first, fate.second].into_iter().flatten() {
                 let (bytes, damaged) = self.perhaps_damage(Rc::clone(&frame), fate.damaged);
                 let input = Input::Frame { from: at, generation, bytes, damaged };
@@ -99,6 +100,20 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the lines out of a delta, if that is what is to happen between these nodes: whoever takes it stands where its origin does,
+    /// and differs.
+    fn perhaps_hollow(&mut self, at: usize, to: usize, frame: &Rc<[u8]>) -> Rc<[u8]> {
+        if self.quiet || self.hollow != Some((at, to)) {
+            return Rc::clone(frame);
+        }
+        let Ok((sender, Message::Delta(delta))) = message::decode(frame) else { return Rc::clone(frame) };
+        self.hollow = None;
+        self.points.reach("hollow_delta");
+        self.model.hollowed((at, sender.generation.0));
+        let hollow = message::Delta { removals: Vec::new(), puts: Vec::new(), ..delta };
+        message::encode(&sender, &Message::Delta(hollow)).into()
     }
 
     fn ask(&mut self, at: usize, to: Option<usize>, id: u64, frame: Rc<[u8]>) -> Checked {
@@ -162,12 +177,20 @@ pub(super) fn frame_in_words(frame: &[u8]) -> String {
             let reached: String = digest
                 .reached
                 .iter()
+                .flatten()
                 .map(|reached| format!(" {}:{}", reached.origin, reached.version))
                 .take(12)
                 .collect();
             format!("digest {sender} at {} of {counts:?};{reached}", digest.version)
         }
-        Ok((_, Message::Ask(ask))) => format!("ask {} after {:?}", ask.origin, ask.after),
+        Ok((_, Message::Ask(ask))) => format!("ask {} {}", ask.origin, want_in_words(&ask.want)),
+        Ok((_, Message::Part(part))) => {
+            let content = match &part.content {
+                Content::Entries { puts, .. } => format!("{} entries", puts.len()),
+                Content::Pieces(pieces) => format!("{} pieces", pieces.len()),
+            };
+            format!("part {} of {} at {}: {content}", range_in_words(&part.range), part.origin, part.upto)
+        }
         Ok((_, Message::Chunk(chunk))) => {
             let last = if chunk.last { " last" } else { "" };
             format!(
@@ -179,4 +202,17 @@ pub(super) fn frame_in_words(frame: &[u8]) -> String {
             )
         }
     }
+}
+
+fn want_in_words(want: &Want) -> String {
+    match want {
+        Want::After(after) => format!("after {after}"),
+        Want::Whole => "whole".to_owned(),
+        Want::Ranges(ranges) => ranges.iter().map(range_in_words).take(12).collect(),
+    }
+}
+
+fn range_in_words(range: &Range) -> String {
+    let key = |key: &Option<Key>| key.as_ref().map_or("..".to_owned(), |key| key.id.to_string());
+    format!("({} {}]", key(&range.after), key(&range.to))
 }

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use sensocto_model::{Generation, Key, Origin, Stamp, Version};
 use sensocto_registry::SetHash;
-use sensocto_registry::message::{self, Ask, Chunk, Delta, Digest, Message, Put, Reached, Removal, SetDigest, Sets};
+use sensocto_registry::message::{
+    self, Ask, Chunk, Content, Delta, Digest, Message, Part, Piece, Put, Range, Reached, Removal, SetDigest, Sets, Want,
+};
 
 use super::{Job, Run};
 use crate::names::{self, FORGED_FROM};
@@ -52,6 +54,7 @@ impl Hostile {
 
     fn digest(&mut self, version: u64, reached: Vec<Reached>) -> Message {
         let sets = if self.rng.chance(500) { Sets::default() } else { self.sets() };
+        let reached = Some(reached);
         Message::Digest(Digest { version: Version(version), sets, reached })
     }
 
@@ -68,6 +71,12 @@ impl Hostile {
             4 => Hostile::delta(version, u64::MAX, Vec::new(), Vec::new()),
             5 => Hostile::delta(version + 5, version + 6, Vec::new(), vec![self.put(version + 6, stamp, true)?]),
             6 => Hostile::delta(version + 3, version, Vec::new(), Vec::new()),
+            7 if version.is_multiple_of(2) => {
+                let (origin, range) = (self.origin()?, Range { after: None, to: None });
+                let content = Content::Pieces(vec![Piece { to: None, set: SetDigest::default() }]);
+                let sets = self.sets();
+                Message::Part(Part { id: self.rng.below(5), origin, upto: Version(version), sets, range, content })
+            }
             7 => {
                 let origin = self.origin()?;
                 Message::Chunk(Chunk {
@@ -85,7 +94,7 @@ impl Hostile {
                 let never = Stamp { wall_ms: Stamp::WALL_MS_LIMIT, counter: 0 };
                 Hostile::delta(version, version + 1, Vec::new(), vec![self.put(version + 1, never, true)?])
             }
-            8 => Message::Ask(Ask { id: 1, origin: self.origin()?, after: None }),
+            8 => Message::Ask(Ask { id: 1, origin: self.origin()?, want: Want::Whole }),
             9 => {
                 let ahead = others.into_iter().map(|origin| Reached { origin, version: Version(1 << 50) }).collect();
                 self.digest(version, ahead)

@@ -19,7 +19,8 @@ impl Run<'_> {
             + self.plan.delay_max_ms() * 1_000
             + helpers * micros(config.ask_timeout)
             + 3 * micros(config.ask_pause)
-            + 8 * interval
+            // The vector by which a node that missed something learns who has it.
+            + (8 + u64::from(config.vector_every)) * interval
             + 3_000_000;
         let gone_at = converged_at
             + micros(config.unreachable_after)
@@ -27,7 +28,7 @@ impl Run<'_> {
             // What is held because much went at once may wait for its grace once more after the others came back.
             + if config.mass_loss_percent < 100 { micros(config.long_grace) } else { 0 }
             + micros(config.linger)
-            + 4 * interval
+            + (4 + u64::from(config.vector_every)) * interval
             + 2_000_000;
         self.queue_at(quiet_at, Job::Quiet);
         self.queue_at(converged_at, Job::Stage(0));

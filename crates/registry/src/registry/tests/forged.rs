@@ -1,7 +1,7 @@
 //! Frames that say what no node says. The sender of a frame is what the frame says: who may speak at all is the transport's business.
 
 use super::*;
-use crate::message::{self, Ask, Chunk, Digest, Message, Reached, Sets};
+use crate::message::{self, Ask, Chunk, Digest, Message, Reached, Sets, Want};
 use crate::testing::{delta, key, name, origin, presence, put, removal, world_of};
 use crate::{FrameError, Output};
 use sensocto_model::{Kind, Stamp, Version};
@@ -44,7 +44,7 @@ fn versions_near_the_end_of_numbers_are_refused() {
             "version_outside_delta",
         );
         check_refused(&Message::Delta(delta(2, 3, vec![removal("s1", version)], vec![])), "version_outside_delta");
-        let digest = Digest { version: Version(version), sets: Sets::default(), reached: vec![] };
+        let digest = Digest { version: Version(version), sets: Sets::default(), reached: Some(vec![]) };
         check_refused(&Message::Digest(digest), "version_implausible");
     }
     check_refused(&Message::Delta(delta(u64::MAX, u64::MAX, vec![], vec![])), "version_implausible");
@@ -62,7 +62,7 @@ fn stamps_that_no_clock_shows_are_refused() {
 
 #[test]
 fn an_empty_digest_is_overtaken_and_changes_nothing() {
-    let digest = Digest { version: Version::ZERO, sets: Sets::default(), reached: vec![] };
+    let digest = Digest { version: Version::ZERO, sets: Sets::default(), reached: Some(vec![]) };
     check_refused(&Message::Digest(digest), "digest_overtaken");
 }
 
@@ -70,7 +70,7 @@ fn an_empty_digest_is_overtaken_and_changes_nothing() {
 fn a_digest_that_claims_an_empty_world_at_the_same_version_empties_nothing() {
     let mut cluster = standing();
     let before = world_of(&cluster.view("b"));
-    let digest = Digest { version: Version(2), sets: Sets::default(), reached: vec![] };
+    let digest = Digest { version: Version(2), sets: Sets::default(), reached: Some(vec![]) };
     cluster.inject("b", &frame("a", &Message::Digest(digest))).expect("a whole frame");
     cluster.heard("b");
     cluster.run(ms(3_000));
@@ -190,10 +190,10 @@ fn a_whole_log_is_taken_only_from_the_node_that_was_asked() {
 #[test]
 fn a_question_is_no_publication_and_a_publication_no_question() {
     let mut cluster = standing();
-    let ask = Message::Ask(Ask { id: 1, origin: origin("b", 1), after: None });
+    let ask = Message::Ask(Ask { id: 1, origin: origin("b", 1), want: Want::Whole });
     cluster.inject("b", &frame("a", &ask)).expect("a whole frame");
     assert_eq!(refused(&mut cluster, "b", "ask_published"), 1);
-    let digest = Message::Digest(Digest { version: Version(1), sets: Sets::default(), reached: vec![] });
+    let digest = Message::Digest(Digest { version: Version(1), sets: Sets::default(), reached: Some(vec![]) });
     assert!(cluster.registry("b").answer(&frame("a", &digest)).expect("a whole frame").is_none());
     assert_eq!(refused(&mut cluster, "b", "not_an_ask"), 1);
     assert_eq!(cluster.registry("b").answer(b"x").err(), Some(FrameError::Size));
@@ -203,10 +203,10 @@ fn a_question_is_no_publication_and_a_publication_no_question() {
 fn a_question_about_what_this_node_has_no_copy_of_has_no_answer() {
     let mut cluster = standing();
     for about in [origin("nobody", 1), origin("a", 2), origin("a", 0), origin("b", 2)] {
-        let ask = Message::Ask(Ask { id: 1, origin: about, after: None });
+        let ask = Message::Ask(Ask { id: 1, origin: about, want: Want::Whole });
         assert!(cluster.registry("b").answer(&frame("c", &ask)).expect("a whole frame").is_none());
     }
-    let ask = Message::Ask(Ask { id: 1, origin: origin("a", 1), after: Some(Version(u64::MAX)) });
+    let ask = Message::Ask(Ask { id: 1, origin: origin("a", 1), want: Want::After(Version(u64::MAX)) });
     assert_eq!(cluster.registry("a").answer(&frame("c", &ask)).expect("a whole frame").map(Iterator::count), Some(0));
 }
 
@@ -221,7 +221,7 @@ fn a_vector_that_claims_the_impossible_is_not_followed() {
         Reached { origin: origin("nobody", 1), version: Version(50) },
         Reached { origin: origin("b", 1), version: Version(50) },
     ];
-    let digest = Digest { version: Version(0), sets: Sets::default(), reached };
+    let digest = Digest { version: Version(0), sets: Sets::default(), reached: Some(reached) };
     cluster.inject("b", &frame("c", &Message::Digest(digest))).expect("a whole frame");
     assert_eq!(cluster.registry("b").counters().asks, asks);
 }
@@ -248,13 +248,13 @@ fn an_unreadable_record_is_kept_for_others_and_shown_to_nobody() {
     }
     let message = Message::Delta(delta(0, 6, vec![], puts));
     cluster.inject("b", &message::encode(&origin("newer", 1), &message)).expect("a whole frame");
-    let digest = Message::Digest(Digest { version: Version(6), sets, reached: vec![] });
+    let digest = Message::Digest(Digest { version: Version(6), sets, reached: Some(vec![]) });
     cluster.inject("b", &message::encode(&origin("newer", 1), &digest)).expect("a whole frame");
     let view = cluster.view("b");
     assert_eq!(view.count(Kind::Sensor), shown);
     assert_eq!((view.nodes()["newer"].unreadable, view.nodes()["newer"].counts[0]), (4, 4));
     assert_eq!(view.nodes()["newer"].proved_at, Some(cluster.now), "the digests agree");
-    let ask = Message::Ask(Ask { id: 1, origin: origin("newer", 1), after: None });
+    let ask = Message::Ask(Ask { id: 1, origin: origin("newer", 1), want: Want::Whole });
     let answer = cluster.registry("b").answer(&frame("c", &ask)).expect("a whole frame").expect("a copy");
     let frames: Vec<Vec<u8>> = answer.collect();
     let Ok((_, Message::Chunk(chunk))) = message::decode(&frames[0]) else { panic!("no chunk") };

@@ -1,5 +1,17 @@
-//! What happened in earlier systems of this kind and must not happen here (design: "What must never happen", and the faults of
-//! the first sketch).
+//! What happened in earlier systems of this kind and must not happen here.
+//!
+//! The faults of the first sketch of this system, each with the test that would have caught it:
+//!
+//! 1. Pending changes were flushed newest first, so the oldest won: `of_many_changes_within_one_window_the_last_one_is_seen`.
+//! 2. A removal overtook a waiting register, which brought the entry back: `a_removal_in_the_same_window_as_its_register_leaves_no_ghost`.
+//! 3. The full sync only added, and never removed: `a_missed_removal_is_repaired_though_nothing_else_happens`.
+//! 4. The full sync ran where events are handled, and stopped them: `a_repair_that_hangs_does_not_stop_what_comes_meanwhile`.
+//! 5. A full queue dropped registers for good: `a_frame_dropped_for_want_of_room_leaves_a_gap_that_is_repaired`.
+//! 6. The sensors of a node that went stayed live: `the_entries_of_a_node_that_went_down_are_not_shown_as_live`; and asking for health
+//!    waited for a process: `what_is_unknown_or_unreachable_is_an_answer_and_no_failure`.
+//! 7. A timeout that was none, and lists of rooms and users that asked other nodes: `crates/cli/tests/three_nodes.rs` lists and reads while
+//!    one of three processes is stopped; here, `who_is_here_is_answered_without_the_node_they_are_on`.
+//! 8. Events had no version, generation or owner: `duplicates_are_told_from_news`.
 
 use super::*;
 use crate::message::{self, Message};
@@ -279,4 +291,21 @@ fn deltas(cluster: &mut Cluster, node: &str) -> usize {
     let frames = &cluster.node(node).published;
     let messages = frames.iter().map(|frame| message::decode(frame).expect("a frame").1);
     messages.filter(|message| matches!(message, Message::Delta(_))).count()
+}
+
+#[test]
+fn who_is_here_is_answered_without_the_node_they_are_on() {
+    let mut cluster = three();
+    let now = cluster.now_of("b");
+    cluster.registry("b").register(crate::testing::presence("p1"), now).expect("a valid record");
+    cluster.run(ms(1_200));
+    cluster.pause("b");
+    cluster.cut("a", "c");
+    cluster.run(ms(5_000));
+    let asked = cluster.registry("a").counters().asks;
+    let (view, mono) = (cluster.view("a"), cluster.now);
+    let held = view.get(Kind::Presence, "p1").expect("it is shown");
+    let person = view.person("u1").map(|person| person.connections.len());
+    assert_eq!((person, view.people_total(), view.freshness(held, mono).0), (Some(1), 1, Freshness::Stale));
+    assert_eq!(cluster.registry("a").counters().asks, asked, "a read asks nobody");
 }

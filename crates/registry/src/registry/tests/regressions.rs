@@ -83,7 +83,7 @@ fn half_way() -> Cluster {
     // c asks after 2 and gets (2,4], (4,5] but not (5,6]
     cluster.mend("a", "c");
     cluster.network.cut(&name("c"), &name("a")); // one way: we answer by hand
-    let ask = message::Ask { id: 1, origin: origin("a", 1), after: Some(Version(2)) };
+    let ask = message::Ask { id: 1, origin: origin("a", 1), want: message::Want::After(Version(2)) };
     let frames: Vec<_> = cluster
         .registry("a")
         .answer(&message::encode(&origin("c", 1), &Message::Ask(ask)))
@@ -120,8 +120,11 @@ fn a_forged_plausible_digest_heals() {
     let mut cluster = three();
     cluster.register("a", "s1", "x");
     cluster.run(ms(2_000));
-    let digest =
-        message::Digest { version: Version(Version::LIMIT.0 - 1), sets: message::Sets::default(), reached: vec![] };
+    let digest = message::Digest {
+        version: Version(Version::LIMIT.0 - 1),
+        sets: message::Sets::default(),
+        reached: Some(vec![]),
+    };
     cluster.inject("b", &message::encode(&origin("a", 1), &Message::Digest(digest))).expect("frame");
     let asks = cluster.registry("b").counters().asks;
     cluster.run(ms(60_000));
@@ -190,7 +193,7 @@ fn a_forged_empty_claim_costs_few_whole_logs() {
     let mut cluster = three();
     cluster.register("a", "s1", "x");
     cluster.run(ms(2_300));
-    let digest = message::Digest { version: Version(1), sets: message::Sets::default(), reached: vec![] };
+    let digest = message::Digest { version: Version(1), sets: message::Sets::default(), reached: Some(vec![]) };
     cluster.inject("b", &message::encode(&origin("a", 1), &Message::Digest(digest))).expect("frame");
     cluster.run(ms(1_000));
     assert!(cluster.registry("b").counters().logs_replaced <= 2, "{:?}", cluster.registry("b").counters());
