@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, step by step, and an honest account of it at the end.
 
+mod fuzz;
 mod steps;
 mod summary;
 

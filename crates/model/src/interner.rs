@@ -14,7 +14,7 @@ const SWEEP_FIRST: usize = 4_096;
 ///
 /// It finds by hash and compares: two texts with one hash only means that the later one is not shared. What no record uses any more is
 /// swept whenever the number of texts has doubled, so it never holds more than twice what is in use, or [`SWEEP_FIRST`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Interner {
     texts: BTreeMap<u64, Arc<str>>,
     attributes: BTreeMap<u64, (Box<[u8]>, Attributes)>,

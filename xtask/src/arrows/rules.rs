@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["gateway", "node", "client", "model"]),
     ("sim", &["registry", "model"]),
     ("bench", &["client", "node", "registry", "model"]),
+    ("fuzz", &["registry", "channels", "model"]),
 ];
 
 /// What tests alone may use besides: the gateway is tried with the client that people use.

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::{arrows, process, web};
 
+use super::fuzz;
+
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
@@ -31,6 +33,20 @@ pub(crate) const STEPS: &[Step] = &[
         run: rust,
     },
     Step {
+        name: "laws",
+        what: "each law of the core and of the channels in 10,000 cases",
+        after: &["rust"],
+        prepare: always,
+        run: laws,
+    },
+    Step {
+        name: "models",
+        what: "small models of the core, every state of them",
+        after: &["rust"],
+        prepare: always,
+        run: models,
+    },
+    Step {
         name: "simulator",
         what: "2,000 seeds of whole clusters under faults, each run twice",
         after: &[],
@@ -43,6 +59,13 @@ pub(crate) const STEPS: &[Step] = &[
         after: &["simulator"],
         prepare: always,
         run: planted,
+    },
+    Step {
+        name: "fuzz",
+        what: "decoders of bytes from outside, a minute each",
+        after: &[],
+        prepare: fuzz::prepare,
+        run: fuzz::run,
     },
     Step {
         name: "clients",
@@ -83,23 +106,57 @@ fn clippy(root: &Path) -> Result<(), String> {
 /// The property tests draw the same cases each time, so that a run fails for what was changed; `PROPTEST_RNG_SEED` and
 /// `PROPTEST_CASES` in the environment choose others.
 fn rust(root: &Path) -> Result<(), String> {
-    let args = ["test", "--workspace"];
+    // The models have a step of their own, which shows how many states there were.
+    cargo_test(root, &["test", "--workspace", "--", "--skip", MODELS], &[("PROPTEST_RNG_SEED", "1")])
+}
+
+/// Where the small models are.
+const MODELS: &str = "registry::tests::models";
+
+fn models(root: &Path) -> Result<(), String> {
+    cargo_test(root, &["test", "--workspace", "--lib", "--quiet", "--", "--nocapture", MODELS], &[])
+}
+
+/// The laws are in modules of that name; whole clusters take longer, and have the cases of the step before and the simulator.
+fn laws(root: &Path) -> Result<(), String> {
+    let args = ["test", "--workspace", "--lib", "--quiet", "--", "laws::", "--skip", "registry::tests::laws"];
+    cargo_test(root, &args, &[("PROPTEST_RNG_SEED", "1"), ("PROPTEST_CASES", "10000")])
+}
+
+/// Runs tests with variables that the environment does not set already.
+fn cargo_test(root: &Path, args: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
     println!("$ cargo {}", args.join(" "));
     let mut command = Command::new(process::cargo());
     command.args(args).current_dir(root).stdin(Stdio::null());
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
-        command.env("PROPTEST_RNG_SEED", "1");
+    for (name, value) in variables.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
+        command.env(name, value);
     }
-    process::finish("cargo", &args, &mut command)
+    process::finish("cargo", args, &mut command)
 }
 
 fn simulator(root: &Path) -> Result<(), String> {
     let seeds = ["--seeds", "2000", "--twice", "--points"];
-    cargo(root, &[&["run", "--quiet", "--package", "sensocto-sim", "--"][..], &seeds].concat())
+    let run = ["run", "--quiet", "--package", "sensocto-sim", "--bin", "sim", "--features", "points", "--"];
+    cargo(root, &[&run[..], &seeds].concat())
 }
 
 fn planted(root: &Path) -> Result<(), String> {
-    cargo(root, &["run", "--quiet", "--package", "sensocto-sim", "--features", "planted", "--", "--planted", "all"])
+    cargo(
+        root,
+        &[
+            "run",
+            "--quiet",
+            "--package",
+            "sensocto-sim",
+            "--bin",
+            "sim",
+            "--features",
+            "planted",
+            "--",
+            "--planted",
+            "all",
+        ],
+    )
 }
 
 fn check_arrows(root: &Path) -> Result<(), String> {
