@@ -56,7 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             digest_interval: Duration::from_millis(500),
-            vector_every: 10,
+            vector_every: 16,
             fresh_for: Duration::from_secs(5),
             suspect_after: Duration::from_millis(1_400),
             unreachable_after: Duration::from_secs(8),

@@ -30,7 +30,7 @@ pub fn draw(seed: u64) -> Plan {
     let (calm, gentle) = (mood < 2, mood == 2 || mood == 3);
     let mut setup = draw_setup(&mut rng, calm);
     draw_mass_loss(&mut Rng::new(seed, 5), &mut setup.config);
-    setup.config.vector_every = Rng::new(seed, 10).pick(&[1, 2, 10]);
+    setup.config.vector_every = Rng::new(seed, 10).pick(&[1, 2, 16]);
     setup.config.range_entries_max = Rng::new(seed, 7).pick(&[1, 2, 16]);
     if calm {
         setup.widen_limits();
