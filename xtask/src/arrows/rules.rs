@@ -9,7 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("registry", &["model"]),
     ("channels", &[]),
-    ("node", &["registry", "model"]),
+    ("signals", &["model"]),
+    ("node", &["registry", "signals", "model"]),
     ("gateway", &["channels", "node", "model"]),
     ("client", &["channels"]),
     ("cli", &["gateway", "node", "client", "model"]),
@@ -28,7 +29,7 @@ const OWNED: &[(&str, &str)] = &[("zenoh", "node"), ("axum", "gateway")];
 const ZENOH_SOURCES: &str = "crates/node/src/engine/zenoh";
 
 /// Crates without input and output.
-const SANS_IO: &[&str] = &["registry", "channels"];
+const SANS_IO: &[&str] = &["registry", "channels", "signals"];
 
 /// What a crate without input and output must not name; a path is forbidden with all that is below it.
 const FORBIDDEN_PATHS: &[&[&str]] =
