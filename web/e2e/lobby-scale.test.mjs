@@ -33,6 +33,20 @@ after(async () => {
   await cluster.end();
 });
 
+/** Waits until every place on the screen has its sensor; returns the one in the middle. */
+async function whole(page) {
+  const found = await page.waitForFunction(() => {
+    const scroller = document.querySelector("#world-scroll").getBoundingClientRect();
+    const inSight = [...document.querySelectorAll(".tile")].filter((tile) => {
+      const box = tile.getBoundingClientRect();
+      return box.bottom > scroller.top && box.top < scroller.bottom;
+    });
+    const all = inSight.length > 0 && inSight.every((tile) => tile.dataset.sensorId !== undefined);
+    return all && inSight[Math.floor(inSight.length / 2)].dataset.sensorId;
+  }, undefined, { polling: "raf", timeout: 10_000 });
+  return await found.jsonValue();
+}
+
 test("ten thousand sensors are scrolled through with only those on the screen in the page", { skip }, async (t) => {
   const { page, complaints } = await openPage(browser);
   const lobby = new LobbyPage(page);
@@ -58,14 +72,7 @@ test("ten thousand sensors are scrolled through with only those on the screen in
       scroller.scrollTop = share * (scroller.scrollHeight - scroller.clientHeight);
     }, look / LOOKS);
     // Every place on the screen has its sensor, and it is the one that the list has there.
-    await page.waitForFunction(() => {
-      const scroller = document.querySelector("#world-scroll").getBoundingClientRect();
-      const inSight = [...document.querySelectorAll(".tile")].filter((tile) => {
-        const box = tile.getBoundingClientRect();
-        return box.bottom > scroller.top && box.top < scroller.bottom;
-      });
-      return inSight.length > 0 && inSight.every((tile) => tile.dataset.sensorId !== undefined);
-    }, undefined, { polling: "raf", timeout: 10_000 });
+    await whole(page);
     times.push(performance.now() - start);
     const seen = await page.evaluate(() => [...document.querySelectorAll(".tile-row")].flatMap((row) =>
       [...row.querySelectorAll(".tile[data-sensor-id]")].map((tile) => [Number(row.getAttribute("aria-rowindex")), Number(tile.getAttribute("aria-colindex")), tile.dataset.sensorId])));
@@ -73,6 +80,19 @@ test("ten thousand sensors are scrolled through with only those on the screen in
     assert.ok(seen.length <= TILES_MAX, `${seen.length} tiles`);
   }
   figures(t, "a jump to elsewhere in the list until all of the screen is there", times);
+
+  // The way back from a sensor leads to the place that one came from.
+  const place = async () => await page.evaluate(() => document.querySelector("#world-scroll").scrollTop);
+  await page.evaluate(() => {
+    document.querySelector("#world-scroll").scrollTop /= 2;
+  });
+  const tile = lobby.tile(await whole(page));
+  const there = await place();
+  await tile.click();
+  await shown(page.locator("#sensor-courses .course"));
+  await page.goBack();
+  await shown(page.locator(".tile[data-sensor-id]"));
+  assert.equal(await place(), there);
 
   const windows = frames.filter(([, , topic, event]) => topic.startsWith("discovery:sensors") && (event === "set_window" || event === "phx_join"));
   const limits = windows.map(([, , , , payload]) => (payload.window ?? payload).limit);

@@ -14,7 +14,7 @@ const IMAGES = process.env.SENSOCTO_IMAGES ?? fileURLToPath(new URL("../../docs/
 const SENSORS = 300;
 const IMAGE_BYTES_MAX = 300_000;
 /** Long enough for plots to have something to show. */
-const PLOTS_MS = 14_000;
+const PLOTS_MS = 38_000;
 
 const problem = whyNoBrowser();
 if (problem) {
@@ -27,7 +27,7 @@ const cluster = new Cluster();
 const nodes = await cluster.start(["amber", "birch", "cedar"]);
 const [amber, birch] = nodes;
 const simulator = new Simulator(nodes.map((node) => node.url), "--sensors", String(SENSORS), "--types", "14", "--rate", "5", "--users", "14",
-  "--signing-key-file", cluster.key, "--for", "4m");
+  "--signing-key-file", cluster.key, "--for", "6m");
 const browser = await launch("--force-color-profile=srgb");
 
 async function until(what, holds) {
@@ -82,13 +82,12 @@ async function main() {
   await page.goto(`${birch.url}/#token=${ada}`);
   await phone.page.goto(`${amber.url}/#token=${ben}`);
   await page.locator('[data-connection="connected"]').first().waitFor();
-  await page.waitForTimeout(PLOTS_MS);
   const go = async (hash, ready) => {
     await page.evaluate((to) => { location.hash = to; }, hash);
     await page.locator(ready).first().waitFor();
   };
   const views = {
-    world: async () => { await go("#/?order=id", ".tile[data-sensor-id]"); await page.waitForTimeout(9_000); },
+    world: async () => { await go("#/?order=id", ".tile[data-sensor-id]"); await page.waitForTimeout(PLOTS_MS); },
     groups: async () => { await go("#/?group=node", ".section-head"); await page.waitForTimeout(4_000); },
     sensor: async () => {
       const sensors = await birch.json("/api/v1/sensors?type=heartrate&limit=1");
@@ -122,7 +121,7 @@ async function main() {
 }
 
 try {
-  await within("the pictures", main(), 200_000);
+  await within("the pictures", main(), 260_000);
 } finally {
   amber.thaw();
   await browser.close();

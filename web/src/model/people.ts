@@ -2,9 +2,13 @@
 
 import { fieldsOf, textOf } from "../wire/entries.ts";
 
+/** Connections that are alike. */
 export interface Device {
-  /** `browser · in lab · on a`. */
-  words: string;
+  device: string;
+  mode: string | null;
+  room: string | null;
+  node: string | null;
+  count: number;
 }
 
 export interface Person {
@@ -32,19 +36,17 @@ function distinct(metas: unknown[], key: string): string[] {
 }
 
 function devicesOf(metas: unknown[]): Device[] {
-  const counts = new Map<string, number>();
+  const devices = new Map<string, Device>();
   for (const meta of metas) {
     const fields = fieldsOf(meta);
     const [device, mode, room, node] = ["device", "mode", "room_id", "node"].map((key) => textOf(fields?.[key]));
-    const words = [device ?? "a connection", mode, room == null ? null : `in ${room}`, node == null ? null : `on ${node}`];
-    const text = words.filter((word) => word != null).map((word) => cut(word)).join(" · ");
-    counts.set(text, (counts.get(text) ?? 0) + 1);
+    const one: Device = { device: device ?? "a connection", mode: mode ?? null, room: room ?? null, node: node ?? null, count: 1 };
+    const key = JSON.stringify(one);
+    const known = devices.get(key);
+    if (known === undefined) devices.set(key, one);
+    else known.count += 1;
   }
-  return [...counts].sort(([one], [other]) => (one < other ? -1 : 1)).map(([text, count]) => ({ words: count > 1 ? `${text} × ${count}` : text }));
-}
-
-function cut(word: string): string {
-  return [...word.replace(/\s+/g, " ")].slice(0, 60).join("");
+  return [...devices].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, device]) => device);
 }
 
 /** One person from one key of the presence state. `null` when nothing of them is left. */

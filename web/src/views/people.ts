@@ -2,7 +2,7 @@
 
 import type { App, View } from "../app.ts";
 import { formatAge, formatCount, formatText } from "../format.ts";
-import type { Person } from "../model/people.ts";
+import type { Device, Person } from "../model/people.ts";
 import { formatRoute } from "../route.ts";
 import { byId, element, KeyedList, setAttribute, setHidden, setText } from "../widgets/dom.ts";
 
@@ -14,6 +14,7 @@ interface Shown {
   person: Person;
   now: number;
   you: boolean;
+  roomName: (id: string) => string;
   away: ReadonlySet<string>;
 }
 
@@ -29,6 +30,12 @@ function hueOf(id: string): string {
   return String(sum % 6);
 }
 
+function deviceWords({ device, mode, room, node, count }: Device, roomName: (id: string) => string): string {
+  const words = [device, mode, room === null ? null : `in ${roomName(room)}`, node === null ? null : `on ${node}`];
+  const text = words.filter((word) => word !== null).map(formatText).join(" · ");
+  return count > 1 ? `${text} × ${count}` : text;
+}
+
 function makePerson(id: string): { element: Element; update: (shown: Shown) => void } {
   const [avatar, name, since, where] = [element("span", "avatar"), element("p", "person-name"), element("p", "person-since"), element("ul", "person-devices")];
   const tag = element("span", "tag", ["you"]);
@@ -36,17 +43,17 @@ function makePerson(id: string): { element: Element; update: (shown: Shown) => v
   const item = element("li", "person", [avatar, element("div", "person-body", [element("div", "person-head", [name, tag, since]), where])]);
   item.dataset["user"] = id;
   setAttribute(avatar, "data-hue", hueOf(id));
-  const devices = new KeyedList<Shown["person"]["devices"][number]>(where, () => {
+  const devices = new KeyedList<string>(where, () => {
     const text = element("li", "device");
-    return { element: text, update: (device) => setText(text, device.words) };
+    return { element: text, update: (words) => setText(text, words) };
   });
-  const update = ({ person, now, you, away }: Shown): void => {
+  const update = ({ person, now, you, roomName, away }: Shown): void => {
     setHidden(tag, !you);
     setText(avatar, initialsOf(person.name));
     setText(name, formatText(person.name));
     setText(since, person.since === null ? "" : `here for ${formatAge(now - person.since)}`);
     setAttribute(item, "data-away", String(person.nodes.length > 0 && person.nodes.every((node) => away.has(node))));
-    devices.show(person.devices.map((device, at) => [`${at} ${device.words}`, device] as const));
+    devices.show(person.devices.map((device, at) => [String(at), deviceWords(device, roomName)] as const));
   };
   return { element: item, update };
 }
@@ -90,8 +97,9 @@ export class PeopleView implements View {
     const words = this.#text.value.toLowerCase().trim();
     const found = (people ?? []).filter((person) => person.searched.includes(words));
     const shown = found.slice(0, PEOPLE_SHOWN_MAX);
+    const roomName = (id: string): string => this.#app.roomName(id);
     const away = new Set([...this.#app.nodes.all.values()].filter((node) => node.freshness !== "fresh").map((node) => node.name));
-    this.#list.show(shown.map((person) => [person.id, { person, now, you: person.id === this.#app.me, away }] as const));
+    this.#list.show(shown.map((person) => [person.id, { person, now, you: person.id === this.#app.me, roomName, away }] as const));
     const connections = found.reduce((sum, person) => sum + person.connections, 0);
     setText(this.#sum, people === null ? "" : `${formatCount(found.length, "person", "people")}, ${formatCount(connections, "connection", "connections")}`);
     const note = noteFor(people, found.length, shown.length);

@@ -266,7 +266,7 @@ export class WorldView implements View, GridSource {
     try {
       this.#counts = await readCounts(this.#app.api);
       this.#regroup();
-      for (const [key, total] of await readTotals(this.#app.api, this.#sections)) this.#totals.set(key, total);
+      for (const [key, total] of await readTotals(this.#app.api, this.#sections.filter(({ key }) => !this.#listings.has(key)))) this.#totals.set(key, total);
       this.#filters.offer(this.#counts, [...this.#app.nodes.all.keys()]);
       draw(this.#layout);
     } catch {

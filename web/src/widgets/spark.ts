@@ -7,7 +7,7 @@ import { colour, coloursVersion } from "./colours.ts";
 import { animate, isStill, stop } from "./frame.ts";
 
 const WAVE_POINTS = 150;
-const LINE_SAMPLES = 60;
+const LINE_SAMPLES = 40;
 const PRESSES = 24;
 /** A wave comes in bursts; each slides in within about so long, instead of jumping. */
 const SLIDE_MS = 250;
