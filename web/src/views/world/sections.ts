@@ -41,12 +41,13 @@ function counted(value: unknown): Map<string, number> {
   return new Map(Object.entries(fieldsOf(value) ?? {}).map(([key, count]) => [key, numberOf(count, 0)]));
 }
 
-function named(list: unknown, id: string, name: string): { id: string; name: string }[] {
-  return listOf(list, (line) => {
+function namesOf(list: unknown, id: string, name: string): Map<string, string> {
+  const lines = listOf(list, (line) => {
     const fields = fieldsOf(line);
-    const found = textOf(fields?.[id]);
-    return found === null ? null : { id: found, name: textOf(fields?.[name]) ?? found };
+    const [found, called] = [textOf(fields?.[id]), textOf(fields?.[name])];
+    return found === null || called === null ? null : ([found, called] as const);
   });
+  return new Map(lines);
 }
 
 export async function readCounts(api: Api): Promise<Counts> {
@@ -56,17 +57,18 @@ export async function readCounts(api: Api): Promise<Counts> {
     api.get("/api/v1/rooms?limit=1000"),
   ]);
   const byConnector = counted(fieldsOf(counts)?.["connectors"]);
-  const names = new Map(named(fieldsOf(connectors)?.["connectors"], "connector_id", "connector_name").map(({ id, name }) => [id, name]));
   const roomList = fieldsOf(rooms)?.["rooms"];
   const byRoom = listOf(roomList, (line) => {
     const fields = fieldsOf(line);
-    const id = textOf(fields?.["id"]);
-    return id === null ? null : ([id, numberOf(fields?.["sensor_count"], 0)] as const);
+    const id = textOf(fields?.["id"] ?? fields?.["room_id"]);
+    return id === null ? null : ([id, numberOf(fields?.["sensor_count"] ?? fields?.["sensors"], 0)] as const);
   });
+  const connectorNames = namesOf(fieldsOf(connectors)?.["connectors"], "connector_id", "connector_name");
+  const roomNames = namesOf(roomList, "id", "name");
   return {
     types: [...counted(fieldsOf(counts)?.["types"]).keys()],
-    connectors: [...byConnector.keys()].map((id) => ({ id, name: names.get(id) ?? id })),
-    rooms: named(roomList, "id", "name"),
+    connectors: [...byConnector.keys()].map((id) => ({ id, name: connectorNames.get(id) ?? id })),
+    rooms: byRoom.map(([id]) => ({ id, name: roomNames.get(id) ?? id })),
     byConnector,
     byRoom: new Map(byRoom),
   };
