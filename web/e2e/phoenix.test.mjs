@@ -64,12 +64,12 @@ everywhere("a sensor that joins hears ok and then one backpressure_config", asyn
   const { timestamp, ...rest } = config.payload;
   assert.ok(Number.isInteger(timestamp) && Math.abs(Date.now() - timestamp) < 60_000, `a time of today: ${timestamp}`);
   assert.deepEqual(rest, {
-    attention_level: "medium",
+    attention_level: "none",
     system_load: "normal",
     memory_protection_active: false,
     paused: false,
-    recommended_batch_window: 500,
-    recommended_batch_size: 5,
+    recommended_batch_window: 5000,
+    recommended_batch_size: 20,
     load_multiplier: 1,
   });
 });

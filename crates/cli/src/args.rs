@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// List the people of the whole cluster, or watch them come and go
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Watch what sensors measure, on whatever node they are
+    #[command(subcommand)]
+    Signals(SignalsCommand),
     /// Ask a node how it sees the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -189,6 +192,46 @@ pub(crate) enum SensorsCommand {
         #[command(flatten)]
         filter: FilterArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignalsCommand {
+    /// Show what sensors measure as it comes, until Ctrl-C; their connectors are told that somebody looks
+    Watch {
+        /// Ids of the sensors
+        #[arg(required = true, value_name = "SENSOR", num_args = 1..=1_000)]
+        sensors: Vec<String>,
+        /// How closely to look
+        #[arg(long, value_name = "LEVEL", value_enum, default_value = "medium")]
+        level: AttentionLevel,
+        /// How many samples of each attribute to show first
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=500))]
+        recent: u32,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// How closely somebody looks at sensors.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum AttentionLevel {
+    /// Every second
+    Low,
+    /// Every 80 ms
+    Medium,
+    /// Every 20 ms
+    High,
+}
+
+impl AttentionLevel {
+    /// The word for it in the protocol.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            AttentionLevel::Low => "low",
+            AttentionLevel::Medium => "medium",
+            AttentionLevel::High => "high",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod matrix;
 mod paged;
 mod sensors;
 mod serve;
+mod signals;
 mod simulate;
 mod token;
 mod users;
@@ -14,7 +15,7 @@ mod why;
 
 use std::future::Future;
 
-use crate::args::{ClusterCommand, Command, SensorsCommand, UsersCommand};
+use crate::args::{ClusterCommand, Command, SensorsCommand, SignalsCommand, UsersCommand};
 use crate::failure::Failure;
 
 /// Carries a command out.
@@ -29,6 +30,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sensors(SensorsCommand::Watch { node, filter }) => block_on(sensors::watch(&node, &filter)),
         Command::Users(UsersCommand::List { node, filter, limit }) => users::list(&node, &filter, limit),
         Command::Users(UsersCommand::Watch { node, topic }) => block_on(users::watch(&node, topic.as_str())),
+        Command::Signals(SignalsCommand::Watch { sensors, level, recent, node }) => {
+            block_on(signals::watch(&node, &sensors, level, recent))
+        }
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Cluster(ClusterCommand::Matrix { node }) => matrix::run(&node),
         Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),

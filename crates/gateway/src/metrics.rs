@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use sensocto_node::Handle;
 
 use crate::presence::Hub;
+use crate::socket::CloseCause;
 
 /// The kinds of topics that a client can join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub(crate) enum TopicKind {
     Discovery,
     /// `presence:…`
     Presence,
+    /// `signals:…` and `signal:…`
+    Signals,
     /// Anything else.
     Unknown,
 }
@@ -31,6 +34,7 @@ impl TopicKind {
             TopicKind::Sensor => "sensor",
             TopicKind::Discovery => "discovery",
             TopicKind::Presence => "presence",
+            TopicKind::Signals => "signals",
             TopicKind::Unknown => "unknown",
         }
     }
@@ -83,8 +87,9 @@ struct JoinLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabel {
-    code: &'static str,
+struct CloseLabel {
+    code: u16,
+    cause: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -103,12 +108,13 @@ struct RequestLabel {
 pub(crate) struct GatewayMetrics {
     sockets_open: Gauge,
     sockets_refused: Counter,
-    socket_closes: Family<CodeLabel, Counter>,
+    socket_closes: Family<CloseLabel, Counter>,
     frames_in: Counter,
     frames_out: Counter,
     joins: Family<JoinLabel, Counter>,
     resyncs: Counter,
     presence_updates_coalesced: Counter,
+    samples_flooded: Counter,
     presence_topics: Gauge,
     users_last_seen: Gauge,
     tasks: Gauge,
@@ -128,7 +134,7 @@ impl GatewayMetrics {
             registry.register("sockets_refused", "Sockets refused for their origin", metrics.sockets_refused.clone());
             registry.register(
                 "socket_closes",
-                "Sockets closed by this node, by close code",
+                "Sockets closed by this node, by close code and cause",
                 metrics.socket_closes.clone(),
             );
             registry.register("socket_frames_in", "Frames from clients", metrics.frames_in.clone());
@@ -143,6 +149,11 @@ impl GatewayMetrics {
                 "presence_updates_coalesced",
                 "Updates of presences that came faster than one socket may make them",
                 metrics.presence_updates_coalesced.clone(),
+            );
+            registry.register(
+                "signals_samples_flooded",
+                "Samples of sensors that sent faster than they may, of which only the latest were kept",
+                metrics.samples_flooded.clone(),
             );
             registry.register(
                 "presence_topics",
@@ -187,22 +198,9 @@ impl GatewayMetrics {
         self.sockets_refused.inc();
     }
 
-    /// This node closed a socket with a close code.
-    pub(crate) fn socket_closed(&self, code: u16) {
-        let code = match code {
-            1000 => "1000",
-            1001 => "1001",
-            1002 => "1002",
-            1003 => "1003",
-            1007 => "1007",
-            1008 => "1008",
-            1009 => "1009",
-            1011 => "1011",
-            1012 => "1012",
-            1013 => "1013",
-            _ => "other",
-        };
-        self.socket_closes.get_or_create(&CodeLabel { code }).inc();
+    /// This node closed a socket.
+    pub(crate) fn socket_closed(&self, cause: CloseCause) {
+        self.socket_closes.get_or_create(&CloseLabel { code: cause.code(), cause: cause.as_str() }).inc();
     }
 
     /// A frame came from a client.
@@ -228,6 +226,11 @@ impl GatewayMetrics {
     /// An update of a presence came too fast, and the latest one stands for it.
     pub(crate) fn presence_update_coalesced(&self) {
         self.presence_updates_coalesced.inc();
+    }
+
+    /// Samples came faster than a sensor may send them, and later ones stand for them.
+    pub(crate) fn samples_flooded(&self, count: usize) {
+        self.samples_flooded.inc_by(count as u64);
     }
 
     /// Reads what nobody counts.

@@ -4,6 +4,7 @@
 //! so a slow client costs a set of keys, and nobody waits for it.
 
 mod backpressure;
+mod budget;
 mod connector;
 mod discovery;
 mod handshake;
@@ -12,6 +13,7 @@ mod params;
 mod presence;
 mod sensor;
 mod session;
+mod signals;
 #[cfg(test)]
 mod tests;
 
@@ -43,22 +45,60 @@ const REPLY_BYTES_MAX: usize = 256 * 1024;
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// A client that takes nothing for this long is cut off.
 const UNDRAINED_MAX: Duration = Duration::from_secs(30);
-/// How often time alone is looked at: silence here, and then the freshness of nodes.
+/// How often it is looked what time alone changed, where a channel follows the world: the freshness of nodes, for one.
 const TICK: Duration = Duration::from_millis(250);
+/// The same for all others, of which there are many: silence alone.
+const TICK_IDLE: Duration = Duration::from_secs(5);
 /// How long the goodbye may take.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
-/// Why the node ends a socket, as WebSocket close codes (RFC 6455, 7.4.1). Never 1000: clients do not come back after it.
+/// Why the node ends a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CloseCode {
-    /// The node stops, or the client does not read: come back, here or elsewhere.
-    Restart = 1012,
-    /// What came is no frame of the serializer.
-    Malformed = 1011,
-    /// A frame or message over the limit.
-    TooLarge = 1009,
+pub(crate) enum CloseCause {
+    /// The node stops.
+    Stopping,
+    /// The client takes nothing of what is sent to it.
+    Undrained,
     /// Nothing was heard for too long.
-    Silent = 1002,
+    Silent,
+    /// What came is no frame of the serializer.
+    Malformed,
+    /// A frame or message over the limit.
+    TooLarge,
+}
+
+impl CloseCause {
+    /// The close code of WebSockets (RFC 6455, 7.4.1). Never 1000: clients do not come back after it.
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            // Come back, here or elsewhere.
+            CloseCause::Stopping | CloseCause::Undrained | CloseCause::Silent => 1012,
+            CloseCause::Malformed => 1011,
+            CloseCause::TooLarge => 1009,
+        }
+    }
+
+    /// What the client is told besides, for whoever reads its log; at most 123 bytes.
+    fn in_words(self) -> &'static str {
+        match self {
+            CloseCause::Stopping => "the node stops: connect again, here or elsewhere",
+            CloseCause::Undrained => "nothing was read for 30 s: connect again",
+            CloseCause::Silent => "nothing was heard for 60 s: send a heartbeat every 30 s",
+            CloseCause::Malformed => "what came is no frame of this serializer",
+            CloseCause::TooLarge => "a frame may have 64 KiB and a message 256 KiB",
+        }
+    }
+
+    /// The word for it in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            CloseCause::Stopping => "stopping",
+            CloseCause::Undrained => "undrained",
+            CloseCause::Silent => "silent",
+            CloseCause::Malformed => "malformed",
+            CloseCause::TooLarge => "too_large",
+        }
+    }
 }
 
 /// A message on its way to the client, and what is given back once the client has taken it.
@@ -72,7 +112,7 @@ enum Incoming {
     Frame(Frame),
     /// Alive, and nothing to do.
     Sign,
-    End(Option<CloseCode>),
+    End(Option<CloseCause>),
 }
 
 /// Runs one socket to its end.
@@ -83,9 +123,8 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
     app.metrics.socket_opened();
     let mut heard_at = Instant::now();
     let mut drained_at = Instant::now();
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let code = loop {
+    let mut ticked_at = heard_at;
+    let cause = loop {
         let backlog = session.channels.pending_frames() > 0;
         // Only a client with an empty backlog is told more: until then, what changes collapses into what it will be told.
         let ready = !backlog && writer.capacity() > 0;
@@ -93,9 +132,10 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
             drained_at = Instant::now();
         }
         let listening = session.channels.pending_bytes() < REPLY_BYTES_MAX;
+        let tick = ticked_at + if session.follows_time() || !ready { TICK } else { TICK_IDLE };
         tokio::select! {
             biased;
-            () = app.stopping.cancelled() => break Some(CloseCode::Restart),
+            () = app.stopping.cancelled() => break Some(CloseCause::Stopping),
             permit = writer.reserve(), if !ready => {
                 let Ok(permit) = permit else { break None };
                 drained_at = Instant::now();
@@ -111,21 +151,22 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                 match read(incoming) {
                     Incoming::Frame(frame) => {
                         app.metrics.frame_in();
-                        if let Err(code) = session.handle(&frame).await {
-                            break Some(code);
+                        if let Err(cause) = session.handle(&frame).await {
+                            break Some(cause);
                         }
                     }
                     Incoming::Sign => {}
-                    Incoming::End(code) => break code,
+                    Incoming::End(cause) => break cause,
                 }
             }
             () = session.something_happened(ready) => {}
-            _ = tick.tick() => {
+            () = tokio::time::sleep_until(tick) => {
+                ticked_at = Instant::now();
                 if heard_at.elapsed() > IDLE_MAX {
-                    break Some(CloseCode::Silent);
+                    break Some(CloseCause::Silent);
                 }
                 if drained_at.elapsed() > UNDRAINED_MAX {
-                    break Some(CloseCode::Restart);
+                    break Some(CloseCause::Undrained);
                 }
             }
         }
@@ -135,9 +176,9 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
     };
     // What the socket registered leaves the world before the goodbye, which may take its time.
     drop(session);
-    if let Some(code) = code {
-        app.metrics.socket_closed(code as u16);
-        let close = Message::Close(Some(CloseFrame { code: code as u16, reason: "".into() }));
+    if let Some(cause) = cause {
+        app.metrics.socket_closed(cause);
+        let close = Message::Close(Some(CloseFrame { code: cause.code(), reason: cause.in_words().into() }));
         // A writer that does not take it is ended below.
         let _ = tokio::time::timeout(CLOSE_MAX, writer.send(Outgoing { message: close, turns: Vec::new() })).await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sensocto_node::{BreakerState, Handle, Held, LastValue, NodeView, Record, StateAnswer, StateSource, View};
+use sensocto_node::{BreakerState, Handle, Held, NodeView, Record, Sample, StateAnswer, StateSource, View};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -185,10 +185,10 @@ pub(crate) fn state<'a>(id: &'a str, answer: &'a StateAnswer) -> StateJson<'a> {
     }
 }
 
-fn value_json(value: &LastValue) -> Option<ValueJson<'_>> {
+fn value_json(value: &Sample) -> Option<ValueJson<'_>> {
     Some(ValueJson {
-        payload: serde_json::from_str(&value.payload).ok()?,
-        timestamp: serde_json::from_str(&value.timestamp).ok()?,
+        payload: serde_json::from_str(value.payload()).ok()?,
+        timestamp: serde_json::from_str(value.timestamp()).ok()?,
     })
 }
 

@@ -336,7 +336,7 @@ impl Driver {
             let sent = match (log, purpose) {
                 (Some(mut frames), _) => frames.all(|frame| replier.frame(frame)),
                 (None, Purpose::Hello) => hello::answer(&inner, &payload).is_some_and(|frame| replier.frame(frame)),
-                (None, Purpose::Ask | Purpose::State) => remote::answer(&inner.local_values, &payload)
+                (None, Purpose::Ask | Purpose::State) => remote::answer(&inner.signals.feeds, &payload)
                     .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame))),
             };
             if sent {

@@ -12,8 +12,49 @@ pub(crate) mod zenoh;
 
 /// Frames that wait for the driver. When it is full, further ones are dropped and counted: the registry repairs what they said.
 pub const INBOUND_MAX: usize = 8_192;
+/// Frames about signals that wait to be taken in. When it is full, further ones are dropped and counted: what they said is said again.
+pub const SIGNALS_MAX: usize = 512;
 /// Frames of one answer that wait for whoever asked.
 pub const REPLIES_MAX: usize = 64;
+
+/// The lanes on which frames travel to one node, each behind that of discovery: data never delays facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What is wanted of whom: little, and soon.
+    Attention,
+    /// Samples: much, and later than everything else.
+    Samples,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Lane; 2] = [Lane::Attention, Lane::Samples];
+
+    /// The word for it in keys.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lane::Attention => "attention",
+            Lane::Samples => "samples",
+        }
+    }
+}
+
+/// Where what comes from other nodes arrives.
+#[derive(Debug)]
+pub struct Received {
+    /// Facts, questions, and who is there.
+    pub discovery: mpsc::Receiver<Inbound>,
+    /// Frames about signals, of all lanes: they never stand in the way of facts.
+    pub signals: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Received {
+    /// Of a node to which nothing comes.
+    pub(crate) fn nothing() -> Received {
+        Received { discovery: mpsc::channel(1).1, signals: mpsc::channel(1).1 }
+    }
+}
 
 /// What a question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +135,16 @@ pub trait Replier: Send {
 pub trait Engine: Send + Sync + 'static {
     /// Sends a frame to every connected node. It waits for nobody: to a node that does not keep up it is lost.
     fn publish(&self, frame: Vec<u8>);
+    /// Sends a frame to one node. It waits for nobody: where the node does not keep up, or is not there, the frame is lost.
+    fn send(&self, to: &NodeName, lane: Lane, frame: Vec<u8>);
     /// Asks one node. The last reply is always [`Reply::End`], at the latest after `timeout` without one.
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply>;
     /// Leaves the cluster. Frames that were published before still leave.
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()>;
     /// Frames that were dropped because the driver did not keep up.
     fn inbound_dropped(&self) -> u64;
+    /// Frames about signals that were dropped because nobody took them in soon enough.
+    fn signals_dropped(&self) -> u64;
 }
 
 /// Brings the engine up without a registry on it, for whoever wants to measure what it carries.
@@ -111,8 +156,8 @@ pub async fn connect(
     cluster: &str,
     peer: &crate::PeerConfig,
 ) -> Result<(std::sync::Arc<dyn Engine>, mpsc::Receiver<Inbound>), crate::StartError> {
-    let (engine, inbound, _) = crate::node::connect(me, cluster, peer).await?;
-    Ok((engine, inbound))
+    let (engine, received, _) = crate::node::connect(me, cluster, peer).await?;
+    Ok((engine, received.discovery))
 }
 
 /// A node alone: nobody hears it, nobody answers.
@@ -121,6 +166,8 @@ pub struct NoEngine;
 
 impl Engine for NoEngine {
     fn publish(&self, _frame: Vec<u8>) {}
+
+    fn send(&self, _to: &NodeName, _lane: Lane, _frame: Vec<u8>) {}
 
     fn query(&self, _to: &NodeName, _purpose: Purpose, _payload: Vec<u8>, _timeout: Duration) -> mpsc::Receiver<Reply> {
         // A channel whose sender is gone: whoever reads it sees the end at once.
@@ -132,6 +179,10 @@ impl Engine for NoEngine {
     }
 
     fn inbound_dropped(&self) -> u64 {
+        0
+    }
+
+    fn signals_dropped(&self) -> u64 {
         0
     }
 }

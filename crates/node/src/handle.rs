@@ -9,7 +9,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sensocto_model::{Connector, Key, Kind, NodeName, Origin, Presence, Record, Sensor, SensorId, Stamp};
 use sensocto_registry::{ChangeError, Mark, Position, RegisterError, Registration, SensorQuery};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use sensocto_signals::Load;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::breakers::{BreakerHealth, Breakers};
@@ -18,7 +19,7 @@ use crate::engine::Engine;
 use crate::health::{ClusterHealth, Identical, Joining, NodeHealth};
 use crate::listing::{self, Page, PinError, Pins, WorldToken};
 use crate::remote::{self, Remote, StateAnswer, StateError};
-use crate::values::{LocalValues, SensorValues};
+use crate::signals::{LocalSignals, SignalWatch, Signals};
 use crate::world::{Batch, Next, Subscription, World};
 
 /// Writes that wait for the driver. When it is full, further ones wait with their callers.
@@ -91,7 +92,7 @@ pub(crate) struct Inner {
     pub(crate) batches: broadcast::Sender<Batch>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) released: Released,
-    pub(crate) local_values: LocalValues,
+    pub(crate) signals: Signals,
     pub(crate) remote: Remote,
     pub(crate) breakers: Breakers,
     pub(crate) pins: Pins,
@@ -227,6 +228,24 @@ impl Handle {
         remote::get_states(&self.0, ids, max_age, timeout).await
     }
 
+    /// Looks at sensors, on whatever node they are; `wake` is told when there may be something to tell.
+    #[must_use]
+    pub fn watch_signals(&self, wake: Arc<Notify>) -> SignalWatch {
+        SignalWatch::new(self.clone(), wake)
+    }
+
+    /// How loaded this node is.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.0.signals.load()
+    }
+
+    /// How loaded this node is, and every change of it.
+    #[must_use]
+    pub fn load_changes(&self) -> watch::Receiver<Load> {
+        self.0.signals.load_changes()
+    }
+
     /// Follows the world from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
@@ -251,9 +270,7 @@ impl Handle {
     pub async fn register_sensor(&self, sensor: Sensor) -> Result<LocalEntry, WriteError> {
         let id = sensor.sensor_id.clone();
         let mut entry = self.register(Record::Sensor(sensor)).await?;
-        let values = Arc::new(SensorValues::default());
-        self.0.local_values.insert(id.clone(), Arc::clone(&values));
-        entry.values = Some((id, values));
+        entry.signals = Some(LocalSignals::new(self.clone(), &id, entry.registration.stamp));
         Ok(entry)
     }
 
@@ -280,7 +297,7 @@ impl Handle {
         let command = Command::Register { record, superseded: superseded.clone(), reply };
         self.0.commands.send(command).await.map_err(|_| WriteError::Stopping)?;
         let registration = answer.await.map_err(|_| WriteError::Stopping)?.map_err(WriteError::Refused)?;
-        Ok(LocalEntry { handle: self.clone(), key, registration, superseded, values: None })
+        Ok(LocalEntry { handle: self.clone(), key, registration, superseded, signals: None })
     }
 
     /// An operator says that an unreachable node will not come back: its entries leave this node's world now, instead of after the
@@ -358,7 +375,7 @@ pub struct LocalEntry {
     key: Key,
     registration: Registration,
     superseded: CancellationToken,
-    values: Option<(SensorId, Arc<SensorValues>)>,
+    signals: Option<LocalSignals>,
 }
 
 impl LocalEntry {
@@ -374,10 +391,10 @@ impl LocalEntry {
         &self.superseded
     }
 
-    /// Where the measurements of a sensor go; `None` for what is no sensor.
+    /// Where the samples of a sensor go; `None` for what is no sensor.
     #[must_use]
-    pub fn values(&self) -> Option<&Arc<SensorValues>> {
-        self.values.as_ref().map(|(_, values)| values)
+    pub fn signals(&self) -> Option<&LocalSignals> {
+        self.signals.as_ref()
     }
 
     /// Changes the facts.
@@ -397,9 +414,6 @@ impl LocalEntry {
 
 impl Drop for LocalEntry {
     fn drop(&mut self) {
-        if let Some((id, values)) = &self.values {
-            self.handle.0.local_values.remove(id, values);
-        }
         self.handle.0.released.push(self.key.clone(), self.registration.stamp);
     }
 }

@@ -24,7 +24,7 @@ pub mod metrics;
 mod node;
 mod propagation;
 mod remote;
-mod values;
+mod signals;
 mod why;
 mod world;
 
@@ -52,6 +52,9 @@ pub use sensocto_registry::{
     Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
     RegisterError, Room, SensorFilter, SensorQuery, View, fold,
 };
-pub use values::{LastValue, PAYLOAD_BYTES_MAX, SensorValues};
+pub use sensocto_signals::{
+    Act, Battery, Digest, Interest, Level, Load, LoadLevel, Picked, Sample, Teller, VISIBLE_MAX, Windows, backpressure,
+};
+pub use signals::{BySensor, LocalSignals, PAYLOAD_BYTES_MAX, SignalWatch, Told};
 pub use why::{Conflict, Why, WhyHolder};
 pub use world::{Batch, Next, Subscription, World};

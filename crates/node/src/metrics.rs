@@ -12,6 +12,9 @@ use sensocto_registry::Sizes;
 
 use crate::handle::Handle;
 
+mod signals;
+use signals::SignalMetrics;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
@@ -44,6 +47,7 @@ pub struct Metrics {
     propagation_p50: Family<NodeLabel, Gauge>,
     propagation_p99: Family<NodeLabel, Gauge>,
     core: Core,
+    signals: SignalMetrics,
 }
 
 /// What the registry counts by itself, taken over when it is read.
@@ -87,6 +91,7 @@ impl Metrics {
             propagation_p50: Family::default(),
             propagation_p99: Family::default(),
             core: Core::default(),
+            signals: SignalMetrics::default(),
             registry: std::sync::Mutex::new(Registry::default()),
         };
         registry.register("frames_published", "Frames published to other nodes", metrics.frames_out.clone());
@@ -118,6 +123,7 @@ impl Metrics {
             metrics.propagation_p99.clone(),
         );
         metrics.core.register(&mut registry);
+        metrics.signals.register(&mut registry);
         Metrics { registry: std::sync::Mutex::new(registry), ..metrics }
     }
 
@@ -203,6 +209,7 @@ impl Metrics {
         core.states_cached.set(handle.0.remote.len() as i64);
         core.states_stale.set(handle.0.remote.stale_len() as i64);
         core.worlds_pinned.set(handle.0.pins.len() as i64);
+        self.signals.refresh(handle);
     }
 }
 

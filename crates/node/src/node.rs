@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{NodeConfig, PeerConfig};
 use crate::driver::{self, Driver};
 use crate::engine::zenoh::{OpenError, ZenohEngine};
-use crate::engine::{Engine, Inbound, NoEngine};
+use crate::engine::{Engine, NoEngine, Received};
 use crate::handle::{COMMANDS_MAX, Handle, Inner};
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::Metrics;
@@ -146,11 +146,10 @@ impl Node {
         let identity = open_identity(&config)?;
         let me = Origin { node: config.name.clone(), generation: identity.generation };
         let Some(peer) = &config.peer else {
-            let (_, inbound) = mpsc::channel(1);
-            return Ok(Node::run(identity, me, &config, Arc::new(NoEngine), inbound, Vec::new()));
+            return Ok(Node::run(identity, me, &config, Arc::new(NoEngine), Received::nothing(), Vec::new()));
         };
-        let (engine, inbound, join) = connect(&me, &config.cluster, peer).await?;
-        Ok(Node::run(identity, me, &config, engine, inbound, join))
+        let (engine, received, join) = connect(&me, &config.cluster, peer).await?;
+        Ok(Node::run(identity, me, &config, engine, received, join))
     }
 
     /// Starts a node on an engine that is there already, for example one of [`crate::engine::memory`].
@@ -159,12 +158,12 @@ impl Node {
     /// The data directory cannot be used.
     pub fn start_on<E: Engine>(
         config: &NodeConfig,
-        connect: impl FnOnce(Origin) -> (E, mpsc::Receiver<Inbound>),
+        connect: impl FnOnce(Origin) -> (E, Received),
     ) -> Result<Node, StartError> {
         let identity = open_identity(config)?;
         let me = Origin { node: config.name.clone(), generation: identity.generation };
-        let (engine, inbound) = connect(me.clone());
-        Ok(Node::run(identity, me, config, Arc::new(engine), inbound, Vec::new()))
+        let (engine, received) = connect(me.clone());
+        Ok(Node::run(identity, me, config, Arc::new(engine), received, Vec::new()))
     }
 
     fn run(
@@ -172,7 +171,7 @@ impl Node {
         me: Origin,
         config: &NodeConfig,
         engine: Arc<dyn Engine>,
-        inbound: mpsc::Receiver<Inbound>,
+        received: Received,
         join: Vec<(String, SocketAddr)>,
     ) -> Node {
         let clock = Clock::start();
@@ -184,12 +183,12 @@ impl Node {
         let inner = Arc::new(Inner {
             world: ArcSwap::from_pointee(driver::first_world(&mut registry)),
             propagations: crate::propagation::Propagations::new(me.clone()),
+            signals: crate::signals::Signals::new(me.clone()),
             me,
             clock,
             batches,
             commands,
             released: crate::handle::Released::default(),
-            local_values: crate::values::LocalValues::default(),
             remote: Remote::new(),
             breakers: crate::breakers::Breakers::default(),
             pins: crate::listing::Pins::default(),
@@ -206,7 +205,9 @@ impl Node {
         let stop = CancellationToken::new();
         tokio::spawn(crate::hello::run(Handle(Arc::clone(&inner))));
         tokio::spawn(crate::live::Windows::new(Handle(Arc::clone(&inner)), live_requests).run());
-        let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, inbound, end.clone());
+        tokio::spawn(crate::signals::Traffic::new(Handle(Arc::clone(&inner)), received.signals).run());
+        tokio::spawn(crate::signals::measure(Handle(Arc::clone(&inner))));
+        let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, received.discovery, end.clone());
         let running = tokio::spawn(driver.run(stop.clone()));
         let driver = tokio::spawn(async move {
             if running.await.is_err() {
@@ -243,18 +244,18 @@ impl Node {
 }
 
 /// What a node holds of the engine: itself, what comes from it, and the addresses it joins, each as it was given and resolved.
-pub(crate) type Connected = (Arc<dyn Engine>, mpsc::Receiver<Inbound>, Vec<(String, SocketAddr)>);
+pub(crate) type Connected = (Arc<dyn Engine>, Received, Vec<(String, SocketAddr)>);
 
 /// Brings the engine between nodes up.
 pub(crate) async fn connect(me: &Origin, cluster: &str, peer: &PeerConfig) -> Result<Connected, StartError> {
     check_listen(peer).await?;
     let join = resolve(&peer.join).await?;
     let addresses: Vec<String> = join.iter().map(|(_, address)| address.to_string()).collect();
-    let (engine, inbound) = ZenohEngine::open(me, cluster, peer, &addresses).await.map_err(|error| match error {
+    let (engine, received) = ZenohEngine::open(me, cluster, peer, &addresses).await.map_err(|error| match error {
         OpenError::NameTaken(generation) => StartError::NameTaken { name: me.node.to_string(), generation },
         OpenError::Engine(message) => StartError::Engine { message },
     })?;
-    Ok((Arc::new(engine), inbound, join))
+    Ok((Arc::new(engine), received, join))
 }
 
 fn open_identity(config: &NodeConfig) -> Result<Identity, StartError> {

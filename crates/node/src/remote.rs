@@ -9,12 +9,13 @@ use quick_cache::sync::Cache;
 use sensocto_model::{AttributeId, NodeName, SensorId};
 use sensocto_registry::breaker::BreakerState;
 use sensocto_registry::{Freshness, NodeView, PeerState};
+use sensocto_signals::Sample;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::{Purpose, Reply};
 use crate::handle::{Handle, Inner};
-use crate::values::{LastValue, LocalValues};
+use crate::signals::Feeds;
 use crate::world::{Next, World};
 
 /// Sensors whose last known state is kept. When it is full, those that nobody asked for lately go first.
@@ -50,7 +51,7 @@ pub enum StateSource {
 #[derive(Debug, Clone)]
 pub struct StateAnswer {
     /// By attribute; empty when nothing was measured yet, or the node was never reached.
-    pub values: Arc<BTreeMap<AttributeId, LastValue>>,
+    pub values: Arc<BTreeMap<AttributeId, Sample>>,
     /// How far they can be trusted.
     pub freshness: Freshness,
     /// How old this node's copy of them is.
@@ -95,12 +96,12 @@ impl std::error::Error for StateError {}
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     sensor: SensorId,
-    values: BTreeMap<AttributeId, LastValue>,
+    values: BTreeMap<AttributeId, Sample>,
 }
 
 #[derive(Debug)]
 struct Cached {
-    values: Arc<BTreeMap<AttributeId, LastValue>>,
+    values: Arc<BTreeMap<AttributeId, Sample>>,
     fetched_at: Duration,
     from: NodeName,
 }
@@ -225,7 +226,7 @@ pub(crate) async fn get_states(
 }
 
 fn local(inner: &Inner, id: &SensorId) -> StateAnswer {
-    let (values, changed_at) = inner.local_values.get(id).map(|values| values.get()).unwrap_or_default();
+    let (values, changed_at) = inner.signals.feeds.latest(id).unwrap_or_default();
     StateAnswer {
         age: if values.is_empty() { Duration::ZERO } else { inner.clock.mono().saturating_sub(changed_at) },
         values: Arc::new(values),
@@ -423,7 +424,7 @@ fn take_answer(inner: &Inner, node: &NodeName, frame: &[u8]) -> BTreeSet<SensorI
 }
 
 /// The frames that answer another node's question; `None` where it is no question.
-pub(crate) fn answer(local: &LocalValues, payload: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn answer(feeds: &Feeds, payload: &[u8]) -> Option<Vec<Vec<u8>>> {
     let ids: Vec<SensorId> = postcard::from_bytes(payload).ok()?;
     if ids.len() > IDS_MAX {
         return None;
@@ -432,9 +433,8 @@ pub(crate) fn answer(local: &LocalValues, payload: &[u8]) -> Option<Vec<Vec<u8>>
     let mut lines = Vec::new();
     let mut bytes = 0;
     for sensor in ids {
-        let Some(values) = local.get(&sensor) else { continue };
-        let (values, _) = values.get();
-        bytes += values.values().map(|value| value.payload.len() + value.timestamp.len() + 64).sum::<usize>();
+        let Some((values, _)) = feeds.latest(&sensor) else { continue };
+        bytes += values.values().map(|sample| sample.cost() + 16).sum::<usize>();
         lines.push(Line { sensor, values });
         if bytes >= FRAME_BYTES {
             frames.push(postcard::to_allocvec(&std::mem::take(&mut lines)).ok()?);

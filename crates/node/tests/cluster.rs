@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    AttributeId, Attributes, BreakerState, ClientUrl, ConnectorId, Freshness, Generation, Handle, Kind, LastValue,
-    MarkError, Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sensor,
+    AttributeId, Attributes, BreakerState, ClientUrl, ConnectorId, Freshness, Generation, Handle, Kind, MarkError,
+    Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sample, Sensor,
     SensorFilter, SensorId, SensorQuery, StartError, StateError, StateSource, Version, World,
 };
 
@@ -118,8 +118,8 @@ async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
     let entry = handles[0].register_sensor(sensor("s1")).await.expect("registered");
     let id = SensorId::new("s1").expect("an id");
     let celsius = AttributeId::new("celsius").expect("an id");
-    let value = LastValue { payload: "21.5".into(), timestamp: "1".into() };
-    entry.values().expect("a sensor").set(&celsius, value.clone(), handles[0].clock().mono());
+    let value = Sample::new("21.5", "1");
+    entry.signals().expect("a sensor").push([(celsius.clone(), value.clone())]);
     until(&handles[1], "the sensor is there", |world| owner(world, "s1").is_some()).await;
     let (age, timeout) = (Duration::from_secs(5), Duration::from_secs(2));
     let first = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sensocto_node::LoadLevel;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -97,7 +98,16 @@ fn checks(app: &App) -> BTreeMap<&'static str, Check> {
     let identical = health.identical;
     let retrying = health.joining.iter().filter(|joining| !joining.connected).count();
     let stopping = app.stopping.is_cancelled();
+    let load = app.handle.load();
+    let loaded = load.level >= LoadLevel::High || load.memory_protection;
     BTreeMap::from([
+        (
+            "load",
+            Check::of(!loaded, Outcome::Degraded, || {
+                let memory = if load.memory_protection { ", and memory is short" } else { "" };
+                format!("the load is {}{memory}: windows are longer", load.level.as_str())
+            }),
+        ),
         ("accepting", Check::of(!stopping, Outcome::Failed, || "the node is stopping".to_owned())),
         (
             "world",

@@ -13,7 +13,7 @@ use sensocto_channels::Vsn;
 use tokio_tungstenite::tungstenite;
 
 use super::session::Session;
-use super::{BUFFER_BYTES, CloseCode, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
+use super::{BUFFER_BYTES, CloseCause, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::App;
 
 /// The subprotocol that clients offer together with a token.
@@ -60,13 +60,13 @@ fn token_of_subprotocol(headers: &HeaderMap) -> Option<String> {
 }
 
 /// How to close a socket on which reading failed; `None` where it is gone already.
-pub(super) fn close_code(error: axum::Error) -> Option<CloseCode> {
+pub(super) fn close_code(error: axum::Error) -> Option<CloseCause> {
     let error = error.into_inner();
     let error = error.downcast_ref::<tungstenite::Error>()?;
     if matches!(error, tungstenite::Error::Capacity(_)) {
-        Some(CloseCode::TooLarge)
+        Some(CloseCause::TooLarge)
     } else if matches!(error, tungstenite::Error::Utf8(_)) {
-        Some(CloseCode::Malformed)
+        Some(CloseCause::Malformed)
     } else {
         None
     }

@@ -10,6 +10,7 @@ use super::discovery::DiscoveryChannel;
 use super::discovery::live::LiveChannel;
 use super::presence::PresenceChannel;
 use super::sensor::SensorChannel;
+use super::signals::SignalsChannel;
 
 /// What a channel is.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) enum Member {
     Discovery(Box<DiscoveryChannel>),
     Live(Box<LiveChannel>),
     Presence(Box<PresenceChannel>),
+    Signals(Box<SignalsChannel>),
     /// A channel that takes everything and does nothing, for the clients' own tests.
     Test,
 }
@@ -30,7 +32,7 @@ impl Member {
             Member::Connector(entry) => Some(entry),
             Member::Sensor(sensor) => Some(&sensor.entry),
             Member::Presence(presence) => presence.entry(),
-            Member::Discovery(_) | Member::Live(_) | Member::Test => None,
+            Member::Discovery(_) | Member::Live(_) | Member::Signals(_) | Member::Test => None,
         }
     }
 
@@ -47,6 +49,7 @@ pub(super) struct Members {
     watching: Vec<ChannelId>,
     presences: Vec<ChannelId>,
     live: Vec<ChannelId>,
+    signals: Vec<ChannelId>,
 }
 
 impl Members {
@@ -61,6 +64,9 @@ impl Members {
         if matches!(member, Member::Live(_)) {
             self.live.push(channel);
         }
+        if matches!(member, Member::Signals(_)) {
+            self.signals.push(channel);
+        }
         let gone = CancellationToken::new();
         self.members.insert(channel, (member, gone.clone().drop_guard()));
         gone
@@ -71,6 +77,7 @@ impl Members {
         self.watching.retain(|watching| *watching != channel);
         self.presences.retain(|presence| *presence != channel);
         self.live.retain(|live| *live != channel);
+        self.signals.retain(|signals| *signals != channel);
     }
 
     pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
@@ -101,13 +108,41 @@ impl Members {
         &self.live
     }
 
+    /// How many channels are told what many sensors measure, or what one does.
+    pub(super) fn signals_of(&self, many: bool) -> usize {
+        let is_such = |channel: &&ChannelId| {
+            let Some(Member::Signals(signals)) = self.get(**channel) else { return false };
+            signals.is_of_many() == many
+        };
+        self.signals.iter().filter(is_such).count()
+    }
+
+    /// Does something with each of these channels.
+    pub(super) fn each_signals(&mut self, mut each: impl FnMut(ChannelId, &mut SignalsChannel)) {
+        for channel in &self.signals {
+            if let Some((Member::Signals(signals), _)) = self.members.get_mut(channel) {
+                each(*channel, signals);
+            }
+        }
+    }
+
+    /// Whether time alone may change what some channel has to tell.
+    pub(super) fn follow_time(&self) -> bool {
+        !self.watching.is_empty() || !self.live.is_empty()
+    }
+
     /// Notes what changed in the world.
     pub(super) fn take(&mut self, batch: &Batch) {
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.take(batch),
                 Some((
-                    Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test,
+                    Member::Presence(_)
+                    | Member::Connector(_)
+                    | Member::Sensor(_)
+                    | Member::Live(_)
+                    | Member::Signals(_)
+                    | Member::Test,
                     _,
                 ))
                 | None => {}
@@ -121,7 +156,12 @@ impl Members {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.start_over(),
                 Some((
-                    Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test,
+                    Member::Presence(_)
+                    | Member::Connector(_)
+                    | Member::Sensor(_)
+                    | Member::Live(_)
+                    | Member::Signals(_)
+                    | Member::Test,
                     _,
                 ))
                 | None => {}

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::discovery::Told;
 use super::sensor::Answer;
 use super::{connector, params};
@@ -24,7 +25,7 @@ use crate::App;
 use crate::auth::User;
 use crate::presence::{ALL, Count, News, Topic, Turn, Watch, connection_key};
 use updates::Updates;
-pub(super) use updates::{Budget, Written};
+pub(super) use updates::{Written, updates_budget};
 
 /// What topics of presences begin with.
 pub(super) const PREFIX: &str = "presence:";

@@ -1,17 +1,21 @@
 //! `sensocto:sensor:<sensor_id>`: a sensor is registered for as long as it is joined, and its measurements come in here.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sensocto_channels::{Json, Payload};
 use sensocto_node::model::attribute;
 use sensocto_node::{
-    Attribute, AttributeId, ConnectorId, FieldError, LastValue, LocalEntry, PAYLOAD_BYTES_MAX, Record, RoomId, Sensor,
+    Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, PAYLOAD_BYTES_MAX, Record, RoomId, Sample, Sensor,
     SensorId, WriteError,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::budget::Budget;
+use super::signals::RateLimited;
 use super::{connector, params};
 use crate::App;
 
@@ -29,11 +33,20 @@ const KEYS: [&str; 9] = [
 /// Largest `batch_size` that a sensor may name.
 const BATCH_SIZE_MAX: f64 = 1_000_000.0;
 
+/// Samples that a sensor may send in a row, and how soon one more: 5,000 a second. Of what comes faster the latest of each attribute counts.
+const SAMPLES: (u32, Duration) = (10_000, Duration::from_micros(200));
+/// How often a sensor that sends too fast is told so.
+const FLOOD_TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// One joined sensor.
 #[derive(Debug)]
 pub(super) struct SensorChannel {
     pub(super) entry: LocalEntry,
     sensor: Sensor,
+    /// Ids of attributes that came before, each kept once.
+    ids: BTreeSet<AttributeId>,
+    budget: Budget,
+    flood_told_at: Option<Duration>,
 }
 
 /// What an event is answered with; most are not.
@@ -63,14 +76,20 @@ impl SensorChannel {
         let wall_ms = app.handle.clock().now().wall_ms;
         let sensor = read(&join, bearer.username, wall_ms).map_err(params::invalid_field)?;
         let entry = app.handle.register_sensor(sensor.clone()).await.map_err(|error| connector::refused(&error))?;
-        Ok(SensorChannel { entry, sensor })
+        let budget = Budget::full(SAMPLES.0, SAMPLES.1);
+        Ok(SensorChannel { entry, sensor, ids: BTreeSet::new(), budget, flood_told_at: None })
+    }
+
+    /// The sensor.
+    pub(super) fn id(&self) -> &str {
+        self.sensor.sensor_id.as_str()
     }
 
     /// Takes an event of the connector.
-    pub(super) async fn handle(&mut self, event: &str, payload: &Payload, mono: Duration) -> Answer {
+    pub(super) async fn handle(&mut self, app: &App, event: &str, payload: &Payload, mono: Duration) -> Answer {
         match event {
-            "measurement" => self.measurement(payload, mono).await,
-            "measurements_batch" => self.batch(payload, mono).await,
+            "measurement" => self.measurement(app, payload, mono).await,
+            "measurements_batch" => self.batch(app, payload, mono).await,
             "update_attributes" => self.update_attributes(payload).await,
             "update_connector" => self.update_connector(payload).await,
             "ping" => echo(payload).map_or(Answer::Silence, Answer::Ok),
@@ -79,54 +98,91 @@ impl SensorChannel {
         }
     }
 
-    async fn measurement(&mut self, payload: &Payload, mono: Duration) -> Answer {
+    async fn measurement(&mut self, app: &App, payload: &Payload, mono: Duration) -> Answer {
         let Ok(measurement) = payload.parse::<Measurement<'_>>() else { return Answer::Silence };
         let Some((id, value, timestamp)) = measurement.parts() else { return Answer::Silence };
-        let Some(id) = attribute_id(id) else { return Answer::error("invalid_attribute_id") };
+        let Some(id) = attribute_id(&mut self.ids, id) else { return Answer::error("invalid_attribute_id") };
         if value.get().len() + timestamp.get().len() > PAYLOAD_BYTES_MAX {
             return Answer::error("payload_too_large");
         }
-        let payload = imu_of_text(&id, value).unwrap_or_else(|| value.get().to_owned());
-        let last = LastValue { payload, timestamp: timestamp.get().to_owned() };
-        self.take(vec![(id, last)], mono).await
+        let text = imu_of_text(&id, value);
+        let sample = Sample::new(text.as_deref().unwrap_or(value.get()), timestamp.get());
+        self.take(app, vec![(id, sample)], mono).await
     }
 
-    async fn batch(&mut self, payload: &Payload, mono: Duration) -> Answer {
+    async fn batch(&mut self, app: &App, payload: &Payload, mono: Duration) -> Answer {
         let Ok(batch) = payload.parse::<Vec<&RawValue>>() else { return Answer::Silence };
-        let read: Vec<Option<(AttributeId, LastValue)>> = batch.iter().map(|one| batched(one)).collect();
-        let failed_count = read.iter().filter(|one| one.is_none()).count();
+        let mut samples = Vec::with_capacity(batch.len());
+        let mut failed_count = 0;
+        for one in batch {
+            match batched(&mut self.ids, one) {
+                Some(sample) => samples.push(sample),
+                None => failed_count += 1,
+            }
+        }
         if failed_count > 0 {
             return Answer::Error(Json::of(&InvalidBatch { reason: "invalid_batch", failed_count }));
         }
-        self.take(read.into_iter().flatten().collect(), mono).await
+        self.take(app, samples, mono).await
     }
 
-    /// Keeps values, and registers the attributes that were not known.
-    async fn take(&mut self, values: Vec<(AttributeId, LastValue)>, mono: Duration) -> Answer {
-        let unknown = values.iter().filter(|(id, _)| self.sensor.attributes.get(id).is_none());
+    /// Keeps samples, and registers the attributes that were not known.
+    async fn take(&mut self, app: &App, samples: Vec<(AttributeId, Sample)>, mono: Duration) -> Answer {
+        let (samples, flooded) = self.within_budget(samples, mono);
+        app.metrics.samples_flooded(flooded);
+        let unknown = samples.iter().filter(|(id, _)| self.sensor.attributes.get(id).is_none());
         let mut changed = None;
-        for (id, value) in unknown {
+        for (id, sample) in unknown {
             let sensor = changed.get_or_insert_with(|| self.sensor.clone());
-            let payload = serde_json::from_str::<Value>(&value.payload).ok();
             if sensor.attributes.get(id).is_none() {
+                let payload = serde_json::from_str::<Value>(sample.payload()).ok();
                 sensor.attributes.insert(id.clone(), Attribute::inferred(id, payload.as_ref()));
             }
             if sensor.attributes.len() > attribute::ATTRIBUTES_MAX {
                 return Answer::error("too_many_attributes");
             }
         }
-        if let Some(store) = self.entry.values() {
-            for (id, value) in values {
-                store.set(&id, value, mono);
+        if let Some(signals) = self.entry.signals() {
+            signals.push(samples);
+        }
+        if let Some(sensor) = changed
+            && let Err(error) = self.change(sensor).await
+        {
+            return Answer::Error(connector::refused(&error));
+        }
+        if flooded == 0 { Answer::Silence } else { self.tell_flood(mono) }
+    }
+
+    /// The samples that a sensor may send now, and of the others the latest of each attribute; how many these replace.
+    fn within_budget(
+        &mut self,
+        mut samples: Vec<(AttributeId, Sample)>,
+        mono: Duration,
+    ) -> (Vec<(AttributeId, Sample)>, usize) {
+        let count = samples.len();
+        let may = self.budget.spend_some(count, mono);
+        if may == count {
+            return (samples, 0);
+        }
+        let mut latest: Vec<(AttributeId, Sample)> = Vec::new();
+        for (id, sample) in samples.drain(may..) {
+            match latest.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, last)) => *last = sample,
+                None => latest.push((id, sample)),
             }
         }
-        match changed {
-            None => Answer::Silence,
-            Some(sensor) => self
-                .change(sensor)
-                .await
-                .map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Silence),
+        samples.extend(latest);
+        let flooded = count - samples.len();
+        // A sample that stands alone is the latest, and yet one too many.
+        (samples, flooded.max(1))
+    }
+
+    fn tell_flood(&mut self, mono: Duration) -> Answer {
+        if self.flood_told_at.is_some_and(|told_at| mono < told_at + FLOOD_TOLD_EVERY) {
+            return Answer::Silence;
         }
+        self.flood_told_at = Some(mono);
+        Answer::Error(Json::of(&RateLimited::after(self.budget.next_at().saturating_sub(mono))))
     }
 
     async fn update_attributes(&mut self, payload: &Payload) -> Answer {
@@ -209,18 +265,29 @@ impl<'a> Measurement<'a> {
     }
 }
 
-fn attribute_id(raw: &RawValue) -> Option<AttributeId> {
-    let text: String = serde_json::from_str(raw.get()).ok()?;
-    AttributeId::new(&text).ok()
+/// The attribute that a measurement names. One that came before is not made anew.
+fn attribute_id(known: &mut BTreeSet<AttributeId>, raw: &RawValue) -> Option<AttributeId> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    let Text(text) = serde_json::from_str(raw.get()).ok()?;
+    if let Some(id) = known.get(&*text) {
+        return Some(id.clone());
+    }
+    let id = AttributeId::new(&text).ok()?;
+    if known.len() < attribute::ATTRIBUTES_MAX {
+        known.insert(id.clone());
+    }
+    Some(id)
 }
 
 /// One measurement of a batch; `None` where it is not allowed.
-fn batched(raw: &RawValue) -> Option<(AttributeId, LastValue)> {
+fn batched(known: &mut BTreeSet<AttributeId>, raw: &RawValue) -> Option<(AttributeId, Sample)> {
     let measurement: Measurement<'_> = serde_json::from_str(raw.get()).ok()?;
     let (id, payload, timestamp) = measurement.parts()?;
     let fits = payload.get().len() + timestamp.get().len() <= PAYLOAD_BYTES_MAX;
-    let value = LastValue { payload: payload.get().to_owned(), timestamp: timestamp.get().to_owned() };
-    fits.then(|| attribute_id(id)).flatten().map(|id| (id, value))
+    let id = attribute_id(known, id)?;
+    fits.then(|| (id, Sample::new(payload.get(), timestamp.get())))
 }
 
 /// Some devices write an inertial measurement as the text `ts,ax,ay,az,rx,ry,rz[,qw,qx,qy,qz]`; what cannot be read of it is 0.
@@ -296,9 +363,10 @@ mod tests {
 
     #[test]
     fn null_is_a_value_and_a_missing_key_is_not() {
-        assert!(batched(&raw(r#"{"attribute_id":"a","payload":null,"timestamp":null}"#)).is_some());
-        assert!(batched(&raw(r#"{"attribute_id":"a","payload":1}"#)).is_none());
-        assert!(batched(&raw(r#"{"attribute_id":"_a","payload":1,"timestamp":1}"#)).is_none());
-        assert!(batched(&raw("1")).is_none());
+        let read = |text: &str| batched(&mut BTreeSet::new(), &raw(text));
+        assert!(read(r#"{"attribute_id":"a","payload":null,"timestamp":null}"#).is_some());
+        assert!(read(r#"{"attribute_id":"a","payload":1}"#).is_none());
+        assert!(read(r#"{"attribute_id":"_a","payload":1,"timestamp":1}"#).is_none());
+        assert!(read("1").is_none());
     }
 }

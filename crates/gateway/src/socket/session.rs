@@ -11,12 +11,14 @@ use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, Rep
 use sensocto_node::{ConnectionId, Next, Subscription};
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::discovery::live::{self, Arrived, LiveChannel};
 use super::discovery::{self, DiscoveryChannel, Told};
 use super::members::{Member, Members};
-use super::presence::{self, Budget, JoinedBy, PresenceChannel};
+use super::presence::{self, JoinedBy, PresenceChannel};
 use super::sensor::{self, Answer, SensorChannel};
-use super::{CloseCode, backpressure, connector, params};
+use super::signals::{self, SignalsChannel};
+use super::{CloseCause, backpressure, connector, params};
 use crate::App;
 use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
@@ -55,6 +57,10 @@ pub(crate) struct Session {
     /// Updates of presences that waited and are being written.
     presence_writes: FuturesUnordered<BoxFuture<'static, ChannelId>>,
     live: FuturesUnordered<BoxFuture<'static, Arrived>>,
+    /// What the connectors on this socket are told.
+    advice: backpressure::Advice,
+    /// Some sensor that is looked at may have news.
+    signals_news: Arc<Notify>,
 }
 
 impl Session {
@@ -70,40 +76,48 @@ impl Session {
             superseded: FuturesUnordered::new(),
             name: None,
             presence_news: Arc::default(),
-            presence_budget: Budget::full(),
+            presence_budget: presence::updates_budget(),
             presence_writes: FuturesUnordered::new(),
             live: FuturesUnordered::new(),
+            advice: backpressure::Advice::default(),
+            signals_news: Arc::default(),
         }
     }
 
     /// Takes a frame of the client, and does what it asks.
-    pub(super) async fn handle(&mut self, frame: &Frame) -> Result<(), CloseCode> {
+    pub(super) async fn handle(&mut self, frame: &Frame) -> Result<(), CloseCause> {
         let handled = match frame {
             Frame::Text(text) => self.channels.handle_text(text),
             Frame::Binary(bytes) => self.channels.handle_binary(bytes),
         };
         if let Err(error) = handled {
             tracing::debug!(%error, "a socket sent what is no frame");
-            return Err(CloseCode::Malformed);
+            return Err(CloseCause::Malformed);
         }
         while let Some(request) = self.channels.poll_request() {
             match request {
                 Request::Join { channel, topic, params, replaces } => {
                     if let Some(old) = replaces {
-                        self.members.remove(old);
+                        self.forget(old);
                     }
                     self.join(channel, &topic, &params).await;
                 }
                 Request::Event { channel, event, payload, reply_to } => {
                     self.event(channel, &event, &payload, reply_to).await;
                 }
-                Request::Leave { channel } => self.members.remove(channel),
+                Request::Leave { channel } => self.forget(channel),
             }
         }
         if !self.members.follows_the_world() {
             self.subscription = None;
         }
         Ok(())
+    }
+
+    /// Drops what a channel held.
+    fn forget(&mut self, channel: ChannelId) {
+        self.members.remove(channel);
+        self.advice.remove(channel);
     }
 
     async fn join(&mut self, channel: ChannelId, topic: &str, join: &Payload) {
@@ -123,6 +137,7 @@ impl Session {
                 let topic = topic.strip_prefix(presence::PREFIX).unwrap_or_default();
                 self.join_presence(topic, join).await.map(|presence| Member::Presence(Box::new(presence)))
             }
+            TopicKind::Signals => return self.join_signals(channel, topic, join),
             TopicKind::Unknown if topic.starts_with(TEST) => Ok(Member::Test),
             TopicKind::Unknown if topic.starts_with(OTHER) => Err(Json::reason(params::JOIN_CRASHED)),
             TopicKind::Unknown => {
@@ -154,6 +169,29 @@ impl Session {
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
     }
 
+    fn join_signals(&mut self, channel: ChannelId, topic: &str, join: &Payload) {
+        let many = topic.starts_with(signals::MANY);
+        let most = if many { signals::MANY_MAX } else { signals::ONE_MAX };
+        let joined = if !self.app.may_read(&self.user) {
+            Err(Json::reason(params::UNAUTHORIZED))
+        } else if self.members.signals_of(many) >= most {
+            Err(Json::reason("too_many_signals"))
+        } else {
+            SignalsChannel::join(&self.app.handle, &self.signals_news, topic, join)
+        };
+        match joined {
+            Ok((signals, response)) => {
+                self.app.metrics.join(TopicKind::Signals, JoinOutcome::Joined);
+                self.channels.accept(channel, response);
+                self.members.insert(channel, Member::Signals(Box::new(signals)));
+            }
+            Err(response) => {
+                self.app.metrics.join(TopicKind::Signals, JoinOutcome::Refused);
+                self.channels.refuse(channel, response);
+            }
+        }
+    }
+
     async fn join_presence(&mut self, topic: &str, join: &Payload) -> Result<PresenceChannel, Json> {
         if self.members.presences().len() >= presence::TOPICS_MAX {
             return Err(Json::reason("too_many_presences"));
@@ -169,12 +207,16 @@ impl Session {
     fn accept(&mut self, channel: ChannelId, member: Member) {
         let response = match member {
             Member::Discovery(_) | Member::Live(_) => self.about_this_node(),
-            Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Test => Json::empty(),
+            Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Signals(_) | Member::Test => {
+                Json::empty()
+            }
         };
         self.channels.accept(channel, response);
-        if matches!(member, Member::Sensor(_)) {
-            let wall_ms = self.app.handle.clock().now().wall_ms;
-            self.channels.push(channel, backpressure::EVENT, backpressure::config(self.explicit_vsn, wall_ms));
+        if let Member::Sensor(sensor) = &member
+            && let Some(signals) = sensor.entry.signals()
+        {
+            let config = self.advice.add(&self.app.handle, channel, sensor.id(), signals);
+            self.advise(channel, &config);
         }
         if matches!(member, Member::Discovery(_)) && self.subscription.is_none() {
             self.subscription = Some(self.app.handle.subscribe());
@@ -191,6 +233,13 @@ impl Session {
             };
             self.superseded.push(wait.boxed());
         }
+    }
+
+    /// Tells a connector how fast anybody wants the data of a sensor.
+    fn advise(&mut self, channel: ChannelId, config: &sensocto_node::backpressure::Config) {
+        let wall_ms = self.app.handle.clock().now().wall_ms;
+        let config = backpressure::json(config, self.explicit_vsn, wall_ms);
+        self.channels.push(channel, backpressure::EVENT, config);
     }
 
     /// Opens the window of a channel that follows one.
@@ -224,7 +273,8 @@ impl Session {
     async fn event(&mut self, channel: ChannelId, event: &str, payload: &Payload, reply_to: ReplyTo) {
         let mono = self.app.handle.clock().mono();
         let answer = match self.members.get_mut(channel) {
-            Some(Member::Sensor(sensor)) => sensor.handle(event, payload, mono).await,
+            Some(Member::Sensor(sensor)) => sensor.handle(&self.app, event, payload, mono).await,
+            Some(Member::Signals(signals)) => signals.handle(event, payload, mono),
             Some(Member::Connector(_)) => match event {
                 "ping" => sensor::echo(payload).map_or(Answer::Silence, Answer::Ok),
                 "shout" => sensor::echo(payload).map_or(Answer::Silence, Answer::Broadcast),
@@ -265,7 +315,13 @@ impl Session {
     /// future loses nothing.
     pub(super) async fn something_happened(&mut self, ready: bool) {
         self.write_due_updates();
-        let due = self.due_at().filter(|_| ready).into_iter().chain(self.update_due_at()).min();
+        let due = self
+            .due_at()
+            .filter(|_| ready)
+            .into_iter()
+            .chain(self.update_due_at())
+            .chain(self.attention_due_at())
+            .min();
         let Session {
             app,
             channels,
@@ -276,6 +332,8 @@ impl Session {
             presence_news,
             presence_writes,
             live,
+            advice,
+            signals_news,
             ..
         } = self;
         tokio::select! {
@@ -289,6 +347,8 @@ impl Session {
             },
             Some((reply_to, response)) = states.next() => channels.reply(reply_to, Status::Ok, response),
             () = presence_news.notified() => {}
+            () = signals_news.notified() => {}
+            () = advice.changed() => {}
             Some(channel) = presence_writes.next() => {
                 if let Some(Member::Presence(presence)) = members.get_mut(channel) {
                     presence.written();
@@ -298,6 +358,7 @@ impl Session {
                 if let Some(channel) = taken_over {
                     channels.close(channel, ChannelEnd::Normal);
                     members.remove(channel);
+                    advice.remove(channel);
                 }
             }
             Some(arrived) = live.next() => {
@@ -311,6 +372,13 @@ impl Session {
             }
             () = sleep_until(app, due) => {}
         }
+        let mono = self.app.handle.clock().mono();
+        self.advice.take(mono);
+        self.members.each_signals(|_, signals| {
+            if signals.attention_due_at().is_some_and(|due| due <= mono) {
+                signals.handle_tick();
+            }
+        });
         // What else is there already is taken in as well, so that one message stands for all of it.
         while let Some(next) =
             self.subscription.as_mut().and_then(|subscription| self.app.handle.try_next(subscription))
@@ -330,26 +398,37 @@ impl Session {
     }
 
     /// When a channel has something to tell that it gathers more for, on the node's clock.
-    fn due_at(&self) -> Option<Duration> {
-        let due = self.members.watching().iter().filter_map(|channel| match self.members.get(*channel)? {
-            Member::Discovery(discovery) => discovery.due_at(),
-            Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test => None,
+    fn due_at(&mut self) -> Option<Duration> {
+        let mut signals = None;
+        self.members.each_signals(|_, channel| signals = signals.into_iter().chain(channel.due_at()).min());
+        let due = self.members.watching().iter().filter_map(|channel| {
+            let Some(Member::Discovery(discovery)) = self.members.get(*channel) else { return None };
+            discovery.due_at()
         });
-        let live = self.members.live().iter().filter_map(|channel| match self.members.get(*channel)? {
-            Member::Live(live) => live.due_at(),
-            Member::Discovery(_) | Member::Presence(_) | Member::Connector(_) | Member::Sensor(_) | Member::Test => {
-                None
-            }
+        let live = self.members.live().iter().filter_map(|channel| {
+            let Some(Member::Live(live)) = self.members.get(*channel) else { return None };
+            live.due_at()
         });
-        due.chain(live).min()
+        due.chain(live).chain(signals).chain(self.advice.due_at()).min()
+    }
+
+    /// When the attention of a viewer changes by time alone, on the node's clock.
+    fn attention_due_at(&mut self) -> Option<Duration> {
+        let mut due = None;
+        self.members.each_signals(|_, signals| due = due.into_iter().chain(signals.attention_due_at()).min());
+        due
+    }
+
+    /// Whether time alone may change what there is to tell.
+    pub(super) fn follows_time(&self) -> bool {
+        self.members.follow_time()
     }
 
     /// When an update of a presence that waits may be written, on the node's clock.
     fn update_due_at(&self) -> Option<Duration> {
-        let waits = |channel: &ChannelId| match self.members.get(*channel) {
-            Some(Member::Presence(presence)) => presence.has_update(),
-            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test)
-            | None => false,
+        let waits = |channel: &ChannelId| {
+            let Some(Member::Presence(presence)) = self.members.get(*channel) else { return false };
+            presence.has_update()
         };
         self.members.presences().iter().any(waits).then(|| self.presence_budget.next_at())
     }
@@ -357,10 +436,9 @@ impl Session {
     /// What is held until the messages made so far have been written.
     pub(super) fn take_turns(&mut self) -> Vec<Turn> {
         let presences: Vec<ChannelId> = self.members.presences().to_vec();
-        let turn = |channel| match self.members.get_mut(channel) {
-            Some(Member::Presence(presence)) => presence.take_turn(),
-            Some(Member::Discovery(_) | Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test)
-            | None => None,
+        let turn = |channel| {
+            let Some(Member::Presence(presence)) = self.members.get_mut(channel) else { return None };
+            presence.take_turn()
         };
         presences.into_iter().filter_map(turn).collect()
     }
@@ -378,6 +456,7 @@ impl Session {
     /// Makes messages for a client that has room for them.
     pub(super) fn tell(&mut self) {
         self.tell_windows();
+        self.tell_signals();
         let world = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world()));
         let watching: Vec<ChannelId> = self.members.watching().to_vec();
         for channel in watching {
@@ -391,9 +470,10 @@ impl Session {
                         Some(told) => ControlFlow::Continue(Some(told)),
                         None => ControlFlow::Break(()),
                     },
-                    Some(Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Test) | None => {
-                        ControlFlow::Break(())
-                    }
+                    Some(
+                        Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Signals(_) | Member::Test,
+                    )
+                    | None => ControlFlow::Break(()),
                 };
                 match told {
                     ControlFlow::Continue(Some((event, payload))) => self.channels.push(channel, event, payload),
@@ -402,6 +482,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Tells connectors how fast to send, and viewers what sensors measure.
+    fn tell_signals(&mut self) {
+        for (channel, config) in self.advice.tell(self.app.handle.clock().mono()) {
+            self.advise(channel, &config);
+        }
+        let Session { channels, members, .. } = self;
+        members.each_signals(|channel, signals| {
+            for (event, payload) in signals.tell() {
+                channels.push(channel, event, payload);
+            }
+        });
     }
 
     fn tell_windows(&mut self) {
@@ -442,6 +535,8 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Discovery
     } else if topic.starts_with(presence::PREFIX) {
         TopicKind::Presence
+    } else if topic.starts_with(signals::MANY) || topic.starts_with(signals::ONE) {
+        TopicKind::Signals
     } else {
         TopicKind::Unknown
     }

@@ -1,5 +1,7 @@
 //! Live queries over a real socket and as server-sent events.
 
+mod signals;
+
 use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
 use sensocto_node::{Handle, LocalEntry};
 use serde_json::{Map, Value, json};

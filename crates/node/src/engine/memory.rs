@@ -8,7 +8,9 @@ use std::time::Duration;
 use sensocto_model::{NodeName, Origin};
 use tokio::sync::mpsc;
 
-use super::{Engine, INBOUND_MAX, Inbound, Purpose, Question, REPLIES_MAX, Replier, Reply};
+use super::{
+    Engine, INBOUND_MAX, Inbound, Lane, Purpose, Question, REPLIES_MAX, Received, Replier, Reply, SIGNALS_MAX,
+};
 
 /// What connects the nodes of one process.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +22,9 @@ pub struct Hub {
 struct Member {
     origin: Origin,
     inbound: mpsc::Sender<Inbound>,
+    signals: mpsc::Sender<Vec<u8>>,
     dropped: Arc<AtomicU64>,
+    signals_dropped: Arc<AtomicU64>,
 }
 
 impl Member {
@@ -39,15 +43,23 @@ pub struct MemoryEngine {
     hub: Hub,
     me: Origin,
     dropped: Arc<AtomicU64>,
+    signals_dropped: Arc<AtomicU64>,
 }
 
 impl Hub {
     /// Connects a node with all that are connected.
     #[must_use]
-    pub fn connect(&self, me: Origin) -> (MemoryEngine, mpsc::Receiver<Inbound>) {
-        let (inbound, receiver) = mpsc::channel(INBOUND_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let member = Member { origin: me.clone(), inbound, dropped: Arc::clone(&dropped) };
+    pub fn connect(&self, me: Origin) -> (MemoryEngine, Received) {
+        let (inbound, discovery) = mpsc::channel(INBOUND_MAX);
+        let (signals, signals_receiver) = mpsc::channel(SIGNALS_MAX);
+        let (dropped, signals_dropped) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let member = Member {
+            origin: me.clone(),
+            inbound,
+            signals,
+            dropped: Arc::clone(&dropped),
+            signals_dropped: Arc::clone(&signals_dropped),
+        };
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         for other in members.values() {
             other.send(Inbound::Up(me.clone(), None));
@@ -55,7 +67,8 @@ impl Hub {
         }
         members.insert(me.node.clone(), member);
         drop(members);
-        (MemoryEngine { hub: self.clone(), me, dropped }, receiver)
+        let received = Received { discovery, signals: signals_receiver };
+        (MemoryEngine { hub: self.clone(), me, dropped, signals_dropped }, received)
     }
 
     /// A node that was started anew meanwhile stays connected.
@@ -97,6 +110,15 @@ impl Engine for MemoryEngine {
         }
     }
 
+    fn send(&self, to: &NodeName, _lane: Lane, frame: Vec<u8>) {
+        let Some(target) = self.hub.others(&self.me.node).into_iter().find(|member| member.origin.node == *to) else {
+            return;
+        };
+        if target.signals.try_send(frame).is_err() {
+            target.signals_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply> {
         let (sender, receiver) = mpsc::channel(REPLIES_MAX);
         let (inner, mut replies) = mpsc::channel(REPLIES_MAX);
@@ -124,6 +146,10 @@ impl Engine for MemoryEngine {
 
     fn inbound_dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn signals_dropped(&self) -> u64 {
+        self.signals_dropped.load(Ordering::Relaxed)
     }
 }
 

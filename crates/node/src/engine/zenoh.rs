@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sensocto/<cluster>/alive/<name>/<generation>/<peer address>` | liveliness token, one per node |
 //! | `sensocto/<cluster>/log/<name>` | deltas and digests, by publication |
+//! | `sensocto/<cluster>/attention/<name>`, `…/samples/<name>` | frames to one node, by publication; one subscription each per node |
 //! | `sensocto/<cluster>/ask/<name>`, `…/state/<name>`, `…/hello/<name>` | questions to one node, by query |
 
 use std::net::SocketAddr;
@@ -23,7 +24,9 @@ use zenoh::query::{ConsolidationMode, Query, QueryTarget};
 use zenoh::sample::{Sample, SampleKind};
 use zenoh::{Session, Wait};
 
-use super::{Engine, INBOUND_MAX, Inbound, Purpose, Question, REPLIES_MAX, Replier, Reply};
+use super::{
+    Engine, INBOUND_MAX, Inbound, Lane, Purpose, Question, REPLIES_MAX, Received, Replier, Reply, SIGNALS_MAX,
+};
 use crate::config::PeerConfig;
 
 /// A link on which nothing was heard for this long is closed. The registry doubts a silent node much earlier; a node that hangs for
@@ -60,6 +63,7 @@ pub(crate) struct ZenohEngine {
     prefix: String,
     publisher: Publisher<'static>,
     dropped: Arc<AtomicU64>,
+    signals_dropped: Arc<AtomicU64>,
     // Undeclared when dropped, which tells the others that this node is gone.
     token: std::sync::Mutex<Option<LivelinessToken>>,
 }
@@ -71,7 +75,7 @@ impl ZenohEngine {
         cluster: &str,
         peer: &PeerConfig,
         join: &[String],
-    ) -> Result<(ZenohEngine, mpsc::Receiver<Inbound>), OpenError> {
+    ) -> Result<(ZenohEngine, Received), OpenError> {
         let config = configure(peer, join).map_err(engine_error)?;
         let session = zenoh::open(config).await.map_err(engine_error)?;
         let prefix = format!("sensocto/{cluster}");
@@ -81,7 +85,9 @@ impl ZenohEngine {
             return Err(OpenError::NameTaken(taken));
         }
         let dropped = Arc::new(AtomicU64::new(0));
-        let (inbound, receiver) = mpsc::channel(INBOUND_MAX);
+        let (inbound, discovery) = mpsc::channel(INBOUND_MAX);
+        let signals_dropped = Arc::new(AtomicU64::new(0));
+        let signals = receive_signals(&session, &prefix, me, &signals_dropped).await.map_err(engine_error)?;
         receive_frames(&session, &prefix, &inbound, &dropped).await.map_err(engine_error)?;
         for purpose in Purpose::ALL {
             receive_questions(&session, &prefix, me, purpose, &inbound, &dropped).await.map_err(engine_error)?;
@@ -97,7 +103,8 @@ impl ZenohEngine {
         let token = session.liveliness().declare_token(alive).await.map_err(engine_error)?;
         watch_liveliness(&session, &prefix, inbound).await.map_err(engine_error)?;
         let token = std::sync::Mutex::new(Some(token));
-        Ok((ZenohEngine { session, prefix, publisher, dropped, token }, receiver))
+        let engine = ZenohEngine { session, prefix, publisher, dropped, signals_dropped, token };
+        Ok((engine, Received { discovery, signals }))
     }
 }
 
@@ -126,7 +133,9 @@ fn configure(peer: &PeerConfig, join: &[String]) -> Result<Config, zenoh::Error>
     set("transport/link/rx/max_message_size", MESSAGE_BYTES_MAX.into())?;
     set("transport/link/tx/queue/congestion_control/drop/wait_before_drop", micros(WAIT_BEFORE_DROP))?;
     set("transport/link/tx/queue/congestion_control/block/wait_before_close", micros(WAIT_BEFORE_CLOSE))?;
-    set("transport/link/tx/queue/size/interactive_high", QUEUE_BATCHES.into())?;
+    for lane in ["interactive_high", "interactive_low", "data_low"] {
+        set(&format!("transport/link/tx/queue/size/{lane}"), QUEUE_BATCHES.into())?;
+    }
     set("adminspace/enabled", false.into())?;
     if let Some(tls) = &peer.tls {
         set("transport/link/tls/enable_mtls", true.into())?;
@@ -195,6 +204,38 @@ async fn receive_frames(
         })
         .background()
         .await
+}
+
+/// Takes in what is sent to this node, on whatever lane.
+async fn receive_signals(
+    session: &Session,
+    prefix: &str,
+    me: &Origin,
+    dropped: &Arc<AtomicU64>,
+) -> Result<mpsc::Receiver<Vec<u8>>, zenoh::Error> {
+    let (signals, receiver) = mpsc::channel(SIGNALS_MAX);
+    for lane in Lane::ALL {
+        let (signals, dropped) = (signals.clone(), Arc::clone(dropped));
+        session
+            .declare_subscriber(format!("{prefix}/{}/{}", lane.as_str(), me.node))
+            .allowed_origin(zenoh::sample::Locality::Remote)
+            .callback(move |sample| {
+                if signals.try_send(sample.payload().to_bytes().into_owned()).is_err() {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .background()
+            .await?;
+    }
+    Ok(receiver)
+}
+
+/// Behind the deltas, which travel as `InteractiveHigh`, and samples behind the answers that repair copies, which travel as `Data`.
+fn priority(lane: Lane) -> Priority {
+    match lane {
+        Lane::Attention => Priority::InteractiveLow,
+        Lane::Samples => Priority::DataLow,
+    }
 }
 
 async fn receive_questions(
@@ -269,6 +310,19 @@ impl Engine for ZenohEngine {
         }
     }
 
+    fn send(&self, to: &NodeName, lane: Lane, frame: Vec<u8>) {
+        let sent = self
+            .session
+            .put(format!("{}/{}/{to}", self.prefix, lane.as_str()), frame)
+            .congestion_control(CongestionControl::Drop)
+            .priority(priority(lane))
+            .express(true)
+            .wait();
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a frame was not sent");
+        }
+    }
+
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply> {
         let (sender, receiver) = mpsc::channel(REPLIES_MAX);
         let session = self.session.clone();
@@ -296,6 +350,10 @@ impl Engine for ZenohEngine {
 
     fn inbound_dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn signals_dropped(&self) -> u64 {
+        self.signals_dropped.load(Ordering::Relaxed)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sensocto_node::{AttributeId, LastValue};
+use sensocto_node::{AttributeId, Sample};
 use serde_json::{Value, json};
 
 use crate::testing::{Running, Setup, connector, key, presence, sensor, user_token};
@@ -146,9 +146,9 @@ async fn a_sensor_comes_with_its_last_values() {
     let running = Running::local().await;
     let handle = running.node.handle();
     let entry = handle.register_sensor(sensor("ö/4 %", "temperature", None)).await.expect("registered");
-    let value = LastValue { payload: r#"{"value":21.5}"#.to_owned(), timestamp: "1767000000123".to_owned() };
+    let value = Sample::new(r#"{"value":21.5}"#, "1767000000123");
     let attribute = AttributeId::new("celsius").expect("an id");
-    entry.values().expect("a sensor").set(&attribute, value, handle.clock().mono());
+    entry.signals().expect("a sensor").push([(attribute, value)]);
 
     for target in ["/api/v1/sensors/%C3%B6%2F4%20%25", "/api/v1/sensors/%C3%B6%2F4%20%25?max_age_ms=0&timeout_ms=1"] {
         let answer = running.get(target).await;

@@ -24,7 +24,7 @@ async fn a_node_that_runs_is_live_and_ready() {
     let ready = running.get("/health/ready").await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("healthy")), "{ready:?}");
     let ok = json!({"status": "ok"});
-    assert_eq!(ready.json()["checks"], json!({"accepting": ok, "joining": ok, "peers": ok, "world": ok}));
+    assert_eq!(ready.json()["checks"], json!({"accepting": ok, "joining": ok, "load": ok, "peers": ok, "world": ok}));
     running.stop().await;
 }
 

@@ -10,6 +10,7 @@ use sensocto_node::{FieldError, LocalEntry, Presence, PresenceFields, Record, Ro
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::super::budget::Budget;
 use super::super::sensor::Answer;
 use super::super::{connector, params};
 use crate::App;
@@ -24,29 +25,8 @@ const KEYS_ERROR: FieldError =
     FieldError { field: "payload", allowed: "an object of user_name, device, room_id, mode and fields" };
 
 /// How many updates a socket may make, over all its channels.
-#[derive(Debug)]
-pub(in crate::socket) struct Budget {
-    /// When it is full again, on the node's clock.
-    full_at: Duration,
-}
-
-impl Budget {
-    pub(in crate::socket) fn full() -> Budget {
-        Budget { full_at: Duration::ZERO }
-    }
-
-    /// When the next update may be made.
-    pub(in crate::socket) fn next_at(&self) -> Duration {
-        (self.full_at + UPDATE_EVERY).saturating_sub(UPDATE_EVERY * UPDATES_BURST)
-    }
-
-    fn spend(&mut self, mono: Duration) -> bool {
-        let may = self.next_at() <= mono;
-        if may {
-            self.full_at = self.full_at.max(mono) + UPDATE_EVERY;
-        }
-        may
-    }
+pub(in crate::socket) fn updates_budget() -> Budget {
+    Budget::full(UPDATES_BURST, UPDATE_EVERY)
 }
 
 /// A write that is under way; its end has to be told by `written`.
@@ -159,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_budget_allows_a_burst_and_then_a_steady_rate_and_saves_no_more_than_a_burst() {
-        let mut budget = Budget::full();
+        let mut budget = updates_budget();
         let mut made = |mono: Duration| (0..1_000).filter(|_| budget.spend(mono)).count();
         assert_eq!(made(Duration::from_secs(10)), 20);
         assert_eq!(made(Duration::from_secs(11)), 10);
