@@ -35,8 +35,9 @@ use session::Session;
 pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Largest message in bytes that a client may send.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// Buffer in bytes per socket and direction; many sockets are idle most of the time.
-pub(crate) const BUFFER_BYTES: usize = 8 * 1024;
+/// Buffer in bytes per socket and direction: it is held also by the many sockets that are idle most of the time. Longer messages are
+/// read in several steps, and written as they are.
+pub(crate) const BUFFER_BYTES: usize = 2 * 1024;
 /// Frames that wait for the writer. What does not fit is not made yet.
 const WRITER_FRAMES_MAX: usize = 4;
 /// Bytes of replies that wait for a client; above it the client is not read until it has read them.
@@ -151,7 +152,8 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                 match read(incoming) {
                     Incoming::Frame(frame) => {
                         app.metrics.frame_in();
-                        if let Err(cause) = session.handle(&frame).await {
+                        // What a join needs while it lasts is large, and would otherwise be part of every socket that waits.
+                        if let Err(cause) = Box::pin(session.handle(&frame)).await {
                             break Some(cause);
                         }
                     }
