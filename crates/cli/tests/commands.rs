@@ -139,3 +139,22 @@ fn users_are_listed_and_watched_as_they_come_and_go() {
     assert_eq!(watching.interrupt(), Some(0));
     assert_eq!(run(&["users", "list", "--offline", "--room", "lab"]).code, Some(2));
 }
+
+#[test]
+fn what_sensors_measure_on_another_node_is_watched() {
+    let cluster = Cluster::start(2);
+    cluster.wait_until_identical();
+    let (first, second) = (cluster.url(0), cluster.url(1));
+    let simulation =
+        Running::start(&["simulate", "--url", &first, "--sensors", "3", "--types", "light", "--rate", "10"]);
+    let listed = || json(&["sensors", "list", "--json", "--url", &second]);
+    until(DEADLINE, "3 sensors are listed", || (listed()["total"] == 3).then_some(()));
+    let sensor = listed()["sensors"][0]["sensor_id"].as_str().expect("an id").to_owned();
+    let mut watch = Running::start(&["signals", "watch", &sensor, "--url", &second, "--level", "high"]);
+    let mut lines = BufReader::new(watch.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    // Nobody looked before, so the first samples come when the connector has heard that somebody does.
+    assert!(lines.by_ref().take(5).all(|line| line.starts_with(&format!("{sensor} light ")) && line.contains(" at ")));
+    assert_eq!(watch.interrupt(), Some(0));
+    assert_eq!(run(&["signals", "watch", &sensor, "--level", "highest"]).code, Some(2));
+    assert_eq!(simulation.interrupt(), Some(0));
+}

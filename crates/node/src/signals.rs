@@ -9,6 +9,8 @@ mod feed;
 mod feeds;
 mod load;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod watch;
 

@@ -121,6 +121,12 @@ impl Attention {
         self.tallies.get(sensor).map(Tally::interest).unwrap_or_default()
     }
 
+    /// Whether anybody looks at a sensor, or did until lately.
+    #[must_use]
+    pub fn knows(&self, sensor: &str) -> bool {
+        self.tallies.contains_key(sensor)
+    }
+
     /// The sensors that anybody looks at, or did until lately.
     pub fn sensors(&self) -> impl Iterator<Item = &SensorId> {
         self.tallies.keys()

@@ -245,8 +245,8 @@ impl Exchange {
 
     /// Whether somebody here looks at a sensor, or did until lately.
     #[must_use]
-    pub fn is_watched(&self, sensor: &SensorId) -> bool {
-        !self.attention.interest(sensor).is_none()
+    pub fn is_watched(&self, sensor: &str) -> bool {
+        self.attention.knows(sensor)
     }
 
     /// The sensors at which somebody here looks, or did until lately.

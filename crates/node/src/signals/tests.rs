@@ -86,7 +86,7 @@ async fn the_load_of_one_node_is_no_matter_of_another() {
     let wake = Arc::new(Notify::new());
     let mut watch = b.watch_signals(Arc::clone(&wake));
     let id = SensorId::new("s1").expect("an id");
-    assert_eq!(watch.show(&[id.clone()], &Interest::whole(Level::High), false, 10), Ok(0));
+    assert_eq!(watch.show(std::slice::from_ref(&id), &Interest::whole(Level::High), false, 10), Ok(0));
     let attribute = AttributeId::new("x").expect("an id");
     entry.signals().expect("a sensor").push([(attribute.clone(), Sample::new("1", "1"))]);
     let first = told(&mut watch, &wake, &b).await;
@@ -110,7 +110,7 @@ async fn a_sensor_that_moves_goes_on_for_its_viewers() {
     let wake = Arc::new(Notify::new());
     let mut watch = handles[1].watch_signals(Arc::clone(&wake));
     let id = SensorId::new("s1").expect("an id");
-    watch.show(&[id.clone()], &Interest::whole(Level::High), false, 10).expect("shown");
+    watch.show(std::slice::from_ref(&id), &Interest::whole(Level::High), false, 10).expect("shown");
     let attribute = AttributeId::new("x").expect("an id");
     let sample = |text: &str| [(attribute.clone(), Sample::new(text, "1"))];
     first.signals().expect("a sensor").push(sample("1"));

@@ -78,8 +78,10 @@ impl Traffic {
         let now = inner.clock.mono();
         let mut exchange = inner.signals.exchange();
         for event in batch.events.iter().filter(|event| event.key.kind == Kind::Sensor) {
-            let Ok(sensor) = SensorId::new(event.key.id.as_str()) else { continue };
-            if exchange.is_watched(&sensor) {
+            if !exchange.is_watched(event.key.id.as_str()) {
+                continue;
+            }
+            if let Ok(sensor) = SensorId::new(event.key.id.as_str()) {
                 exchange.handle_owner(&sensor, owner(&batch.world, &sensor).as_ref(), now);
             }
         }
