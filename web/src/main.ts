@@ -188,7 +188,7 @@ class Lobby implements App, LineListener {
         this.#world.setQuery(route.query);
         break;
       case "sensor":
-        this.#sensor.setSensor(route.id);
+        this.#sensor.setSensor(route.id, this.#world.known(route.id));
         break;
       case "people":
         this.#people.find(route.text);

@@ -11,10 +11,14 @@ const IDS_MAX = 1_000;
 const TELL_EVERY_MS = 120;
 /** How long a pointer has to stay. */
 const ATTEND_AFTER_MS = 100;
-/** Samples of each attribute to begin with, so that a plot is not empty. */
-const RECENT = 60;
 
-export interface FeedListener {
+export interface FeedOptions {
+  topic: string;
+  samples: Samples;
+  /** Samples of each attribute to begin with, so that a plot is not empty. */
+  recent: number;
+  /** How a node that does not send values is asked for them. */
+  ask(payload: object): Promise<unknown>;
   /** These sensors have news. */
   measured(sensorIds: ReadonlySet<string>): void;
 }
@@ -22,7 +26,7 @@ export interface FeedListener {
 export class Feed {
   readonly samples: Samples;
   readonly #topic: Topic;
-  readonly #listener: FeedListener;
+  readonly #options: FeedOptions;
   #visible: readonly string[] = [];
   #told = "";
   #toldAt = 0;
@@ -36,15 +40,14 @@ export class Feed {
   /** Of each level, in milliseconds, as the node said. */
   windows: ReadonlyMap<string, number> = new Map();
 
-  /** `ask` is how a node that does not send values is asked for them. */
-  constructor(line: Line, topic: string, samples: Samples, ask: (payload: object) => Promise<unknown>, listener: FeedListener) {
-    this.samples = samples;
-    this.#listener = listener;
+  constructor(line: Line, options: FeedOptions) {
+    this.samples = options.samples;
+    this.#options = options;
     this.#topic = line.topic({
-      topic,
+      topic: options.topic,
       params: () => {
         this.#told = this.#visible.join("\n");
-        return { sensor_ids: this.#visible, level: "medium", recent: RECENT };
+        return { sensor_ids: this.#visible, level: "medium", recent: this.#options.recent };
       },
       on: {
         sensor_recent: (payload) => this.#replace(parseRecent(payload, Date.now())),
@@ -52,7 +55,7 @@ export class Feed {
         sensor_digest: (payload) => this.#add(parseDigest(payload, Date.now())),
       },
       refused: () => {
-        this.#poll ??= new Poll(ask, () => this.#visible, (strands) => this.#add(strands));
+        this.#poll ??= new Poll((payload) => options.ask(payload), () => this.#visible, (strands) => this.#add(strands));
       },
       joined: (reply) => {
         this.#poll?.stop();
@@ -125,7 +128,7 @@ export class Feed {
     }
     this.#told = key;
     this.#toldAt = performance.now();
-    const payload = { sensor_ids: this.#visible, level: "medium", mode: "replace", recent: RECENT };
+    const payload = { sensor_ids: this.#visible, level: "medium", mode: "replace", recent: this.#options.recent };
     this.#topic.push("set_visible", payload).catch(() => {
       this.#told = "";
       this.#toldAt = performance.now();
@@ -145,6 +148,6 @@ export class Feed {
   }
 
   #news(strands: readonly Strand[]): void {
-    if (strands.length > 0) this.#listener.measured(new Set(strands.map((strand) => strand.sensor_id)));
+    if (strands.length > 0) this.#options.measured(new Set(strands.map((strand) => strand.sensor_id)));
   }
 }

@@ -57,6 +57,7 @@ export class RoomsView implements View {
   readonly #changed: () => void;
   readonly #mine = new KeyedList<Room>(byId("rooms-mine", HTMLElement), makeRoom);
   readonly #open = new KeyedList<Room>(byId("rooms-open", HTMLElement), makeRoom);
+  readonly #body = byId("rooms-body", HTMLElement);
   readonly #noneMine = byId("rooms-mine-none", HTMLElement);
   readonly #noneOpen = byId("rooms-open-none", HTMLElement);
   readonly #sum = byId("rooms-sum", HTMLElement);
@@ -104,6 +105,7 @@ export class RoomsView implements View {
   refresh(): void {
     this.#follow();
     if (!this.#visible) return;
+    setHidden(this.#body, !this.rooms.known);
     const [mine, open] = [this.rooms.mine, this.rooms.open];
     this.#mine.show(mine.slice(0, ROOMS_SHOWN_MAX).map((room) => [room.id, room] as const));
     this.#open.show(open.slice(0, ROOMS_SHOWN_MAX).map((room) => [room.id, room] as const));

@@ -5,7 +5,7 @@ import { formatAge, formatCount, formatMoment, formatText } from "../format.ts";
 import { FRESHNESS_MEANING, FRESHNESS_WORDS, sensorFreshness } from "../model/freshness.ts";
 import type { LoggedEvent } from "../model/events.ts";
 import { shapeOf, spoken } from "../model/reading.ts";
-import { LONG_MAX, Samples } from "../model/samples.ts";
+import { LONG_MAX, Samples, type Track } from "../model/samples.ts";
 import { ApiProblem } from "../net/api.ts";
 import { Feed } from "../net/feed.ts";
 import { fieldsOf, parseReading, parseSensor, type Reading, type Sensor } from "../wire/entries.ts";
@@ -18,6 +18,8 @@ import { makeEvent } from "./cluster.ts";
 
 const ASK_EVERY_MS = 2_000;
 const EVENTS_SHOWN_MAX = 10;
+/** Samples of each attribute to begin with: as many as a node gives. */
+const RECENT = 500;
 
 interface Course {
   id: string;
@@ -40,6 +42,8 @@ export class SensorView implements View {
   readonly #events = new KeyedList<LoggedEvent>(byId("sensor-events", HTMLElement), makeEvent);
   readonly #noEvents = byId("sensor-events-none", HTMLElement);
   #id = "";
+  /** What the world had of its samples: the beginning of the plots. */
+  #first: ReadonlyMap<string, Track> = new Map();
   #feed: Feed | null = null;
   #sensor: Sensor | null = null;
   #reading: Reading | null = null;
@@ -59,12 +63,13 @@ export class SensorView implements View {
     this.#pin.addEventListener("click", () => this.#togglePin());
   }
 
-  /** The address leads to this sensor. */
-  setSensor(id: string): void {
+  /** The address leads to this sensor, of which something may be known already. */
+  setSensor(id: string, known: { sensor: Sensor; tracks: ReadonlyMap<string, Track> | undefined } | null): void {
     if (id === this.#id) return;
     this.hide();
     this.#id = id;
-    this.#sensor = null;
+    this.#sensor = known?.sensor ?? null;
+    this.#first = known?.tracks ?? new Map();
     this.#reading = null;
     this.#answer = null;
     this.#problem = "";
@@ -74,7 +79,14 @@ export class SensorView implements View {
 
   show(): void {
     if (this.#feed === null) {
-      this.#feed = new Feed(this.#app.line, "signals:sensor", new Samples(LONG_MAX), (payload) => this.#app.states(payload), { measured: () => draw(this.#draws) });
+      this.#feed = new Feed(this.#app.line, {
+        topic: "signals:sensor",
+        samples: new Samples(LONG_MAX),
+        recent: RECENT,
+        ask: (payload) => this.#app.states(payload),
+        measured: () => draw(this.#draws),
+      });
+      for (const [attribute, track] of this.#first) this.#feed.samples.replace(this.#id, attribute, track.samples);
       this.#feed.show([this.#id]);
       this.#feed.attend("focus", this.#id);
     }

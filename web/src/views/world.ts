@@ -4,7 +4,7 @@ import type { App, View } from "../app.ts";
 import { formatAge, formatCount, formatText, leaveCauseWords } from "../format.ts";
 import { sensorFreshness } from "../model/freshness.ts";
 import type { Departed } from "../model/list_window.ts";
-import { Samples, SHORT_MAX } from "../model/samples.ts";
+import { Samples, SHORT_MAX, type Track } from "../model/samples.ts";
 import { Feed } from "../net/feed.ts";
 import { Listing } from "../net/listing.ts";
 import { formatRoute, type WorldQuery } from "../route.ts";
@@ -54,7 +54,11 @@ export class WorldView implements View, GridSource {
   constructor(app: App, query: WorldQuery) {
     this.#app = app;
     this.#query = query;
-    this.#feed = new Feed(app.line, "signals:world", new Samples(SHORT_MAX), (payload) => app.states(payload), {
+    this.#feed = new Feed(app.line, {
+      topic: "signals:world",
+      samples: new Samples(SHORT_MAX),
+      recent: SHORT_MAX / 2,
+      ask: (payload) => app.states(payload),
       measured: (ids) => draw(() => this.#grid.measured(ids)),
     });
     this.#filters = new Filters((changed) => this.#changed(changed));
@@ -88,6 +92,15 @@ export class WorldView implements View, GridSource {
   hide(): void {
     this.#visible = false;
     this.#feed.show([]);
+  }
+
+  /** What is known of a sensor already, so that nobody has to wait for it. */
+  known(sensorId: string): { sensor: Sensor; tracks: ReadonlyMap<string, Track> | undefined } | null {
+    for (const { window } of this.#listings.values()) {
+      const sensor = window.rows.find((row) => row.sensor_id === sensorId);
+      if (sensor !== undefined) return { sensor, tracks: this.#feed.samples.of(sensorId) };
+    }
+    return null;
   }
 
   /** The colours are other ones. */
