@@ -47,6 +47,22 @@ async function whole(page) {
   return await found.jsonValue();
 }
 
+async function metric(node, name) {
+  const text = await (await node.get("/metrics")).text();
+  const found = new RegExp(`^sensocto_${name} (\\d+)`, "m").exec(text);
+  assert.ok(found !== null, `${name} is no metric`);
+  return Number(found[1]);
+}
+
+/** Looks again at short intervals until a deadline: a metric tells nobody that it changed. */
+async function until(what, holds) {
+  const end = performance.now() + 10_000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not in time`);
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+
 test("ten thousand sensors are scrolled through with only those on the screen in the page", { skip }, async (t) => {
   const { page, complaints } = await openPage(browser);
   const lobby = new LobbyPage(page);
@@ -100,5 +116,16 @@ test("ten thousand sensors are scrolled through with only those on the screen in
   assert.ok(limits.every((limit) => limit <= 3 * TILES_MAX), `${limits}`);
   const visible = frames.filter(([, , topic, event]) => topic === "signals:world" && (event === "set_visible" || event === "phx_join"));
   for (const [, , , , { sensor_ids: ids }] of visible) assert.ok(ids.length <= TILES_MAX, `${ids.length} sensors watched`);
+  assert.ok(visible.length > 0);
+
+  // What the node itself says: it watches what is on this screen, and the other node's sensors are wanted by nobody else.
+  const inSight = await page.locator(".tile[data-sensor-id]").count();
+  await until("the node watches what is on the screen", async () => {
+    const watched = await metric(b, "signals_sensors_watched");
+    return watched > 0 && watched <= inSight;
+  });
+  const wanted = (await metric(a, "signals_sensors_wanted")) + (await metric(b, "signals_sensors_wanted"));
+  t.diagnostic(`figure: of ${SENSORS} sensors ${await metric(b, "signals_sensors_watched")} are watched, with ${inSight} tiles in the page`);
+  assert.ok(wanted <= inSight, `${wanted} wanted`);
   assert.deepEqual(complaints, []);
 });

@@ -28,8 +28,6 @@ export interface App {
   readonly link: Link;
   /** What a room is called, where this page's user may see it; otherwise its id. */
   roomName(id: string): string;
-  /** Asks the node for the last values of some sensors. */
-  states(payload: object): Promise<unknown>;
   takeNodes(nodes: readonly NodeEntry[]): void;
 }
 

@@ -133,10 +133,6 @@ class Lobby implements App, LineListener {
     return this.#rooms.rooms.all.get(id)?.name ?? id;
   }
 
-  states(payload: object): Promise<unknown> {
-    return this.#pulse.states(payload);
-  }
-
   takeNodes(nodes: readonly NodeEntry[]): void {
     this.candidates.offer(nodes.flatMap(({ name, url, freshness }) => (url === null ? [] : [{ name, url, alive: freshness !== "orphaned" }])));
     for (const { name, words } of this.nodes.take(nodes, Date.now())) this.events.add("node", name, name, words, Date.now());

@@ -7,12 +7,11 @@ import type { Line, TopicOptions } from "../src/net/line.ts";
 
 const DEADLINE_MS = 5_000;
 
-/** A node that sends values, or one that does not know how to. */
+/** A node that sends values. */
 class Told {
   options: TopicOptions | null = null;
   joined = false;
   readonly said: [string, Record<string, unknown>][] = [];
-  readonly asked: unknown[] = [];
   readonly news: string[][] = [];
   readonly samples = new Samples(SHORT_MAX);
 
@@ -35,11 +34,7 @@ class Told {
   }
 
   feed(): Feed {
-    const ask = (payload: object): Promise<unknown> => {
-      this.asked.push(payload);
-      return Promise.resolve({ states: { s1: { freshness: "fresh", age_ms: 1, values: { a: { payload: 7, timestamp: 70 } } } } });
-    };
-    return new Feed(this.line, { topic: "signals:test", samples: this.samples, recent: 60, ask, measured: (ids) => this.news.push([...ids]) });
+    return new Feed(this.line, { topic: "signals:test", samples: this.samples, recent: 60, measured: (ids) => this.news.push([...ids]) });
   }
 
   join(): Record<string, unknown> {
@@ -110,20 +105,5 @@ test("a pointer that sweeps over many tiles looks closely at the one where it st
   await told.until("its end is told", () => told.said.length === 2);
   assert.deepEqual(told.said[1], ["unhover", { sensor_id: "s29" }]);
   assert.equal(feed.level, "high");
-  feed.close();
-});
-
-test("a node that does not send values is asked for them, until one does", async () => {
-  (globalThis as { document?: unknown }).document = { visibilityState: "visible" };
-  const told = new Told();
-  const feed = told.feed();
-  feed.show(["s1"]);
-  told.options?.refused?.("unmatched topic");
-  await told.until("the values came", () => told.last("s1") === 7);
-  assert.deepEqual(told.asked[0], { sensor_ids: ["s1"], max_age_ms: 500 });
-  told.join();
-  const asked = told.asked.length;
-  told.tell("sensor_batch", { batch: { s1: { a: m(8, 80) } } });
-  assert.deepEqual([told.last("s1"), told.asked.length], [8, asked]);
   feed.close();
 });

@@ -3,7 +3,6 @@
 import type { Samples } from "../model/samples.ts";
 import { parseBatch, parseDigest, parseLevel, parseRecent, parseWindows, type Strand } from "../wire/signals.ts";
 import type { Line, Topic } from "./line.ts";
-import { Poll } from "./poll.ts";
 
 /** The gateway takes so many ids in one event. */
 const IDS_MAX = 1_000;
@@ -17,8 +16,6 @@ export interface FeedOptions {
   samples: Samples;
   /** Samples of each attribute to begin with, so that a plot is not empty. */
   recent: number;
-  /** How a node that does not send values is asked for them. */
-  ask(payload: object): Promise<unknown>;
   /** These sensors have news. */
   measured(sensorIds: ReadonlySet<string>): void;
 }
@@ -31,7 +28,6 @@ export class Feed {
   #told = "";
   #toldAt = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #poll: Poll | null = null;
   #attended: { event: string; id: string } | null = null;
   #wanted: { event: string; id: string } | null = null;
   #attending: ReturnType<typeof setTimeout> | null = null;
@@ -54,12 +50,7 @@ export class Feed {
         sensor_batch: (payload) => this.#add(parseBatch(payload, Date.now())),
         sensor_digest: (payload) => this.#add(parseDigest(payload, Date.now())),
       },
-      refused: () => {
-        this.#poll ??= new Poll((payload) => options.ask(payload), () => this.#visible, (strands) => this.#add(strands));
-      },
       joined: (reply) => {
-        this.#poll?.stop();
-        this.#poll = null;
         this.windows = parseWindows(reply);
         this.#tell();
         if (this.#attended !== null) this.#say(this.#attended.event, this.#attended.id);
@@ -100,7 +91,6 @@ export class Feed {
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#attending !== null) clearTimeout(this.#attending);
-    this.#poll?.stop();
     this.#topic.leave();
   }
 

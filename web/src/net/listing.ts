@@ -56,11 +56,6 @@ export class Listing {
     this.#follow();
   }
 
-  /** Asks for the last values of some sensors. */
-  states(payload: object): Promise<unknown> {
-    return this.#topic.push("get_states", payload);
-  }
-
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#topic.leave();

@@ -83,7 +83,6 @@ export class SensorView implements View {
         topic: "signals:sensor",
         samples: new Samples(LONG_MAX),
         recent: RECENT,
-        ask: (payload) => this.#app.states(payload),
         measured: () => draw(this.#draws),
       });
       for (const [attribute, track] of this.#first) this.#feed.samples.replace(this.#id, attribute, track.samples);

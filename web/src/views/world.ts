@@ -58,7 +58,6 @@ export class WorldView implements View, GridSource {
       topic: "signals:world",
       samples: new Samples(SHORT_MAX),
       recent: SHORT_MAX / 2,
-      ask: (payload) => app.states(payload),
       measured: (ids) => draw(() => this.#grid.measured(ids)),
     });
     this.#filters = new Filters((changed) => this.#changed(changed));

@@ -56,7 +56,7 @@ export interface Value {
   timestamp: number | null;
 }
 
-/** What `get_states` knows of one sensor. */
+/** The last values of one sensor. */
 export interface Reading {
   freshness: Freshness;
   age_ms: number;
@@ -177,14 +177,4 @@ export function parseReading(line: unknown): Reading | null {
     source: textOf(fields["source"]) ?? "",
     values,
   };
-}
-
-/** The answer of `get_states`: the readings by sensor id. */
-export function parseStates(payload: unknown): Map<string, Reading> {
-  const readings = new Map<string, Reading>();
-  for (const [id, line] of Object.entries(fieldsOf(fieldsOf(payload)?.["states"]) ?? {})) {
-    const reading = parseReading(line);
-    if (reading !== null) readings.set(id, reading);
-  }
-  return readings;
 }
