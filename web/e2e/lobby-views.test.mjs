@@ -37,6 +37,11 @@ after(async () => {
   await cluster.end();
 });
 
+/** Whether this node says that it answers for rooms. */
+async function servesRooms() {
+  return "/api/v1/rooms/by-code/{code}" in (await a.json("/api/openapi.json")).paths;
+}
+
 test("a second tab is the same person, and a person leaves with the last one", { skip }, async () => {
   const first = await openPage(browser);
   const lobby = new LobbyPage(first.page);
@@ -82,6 +87,51 @@ test("the cluster is told node by node, with what is stale and why", { skip }, a
   await context.close();
 });
 
+test("a room is made, joined and left in two browsers, and what happens in it is seen in both", { skip }, async (t) => {
+  if (!(await servesRooms())) {
+    t.skip("the node serves no rooms");
+    return;
+  }
+  const [first, second] = [await openPage(browser), await openPage(browser)];
+  const [one, other] = [new LobbyPage(first.page), new LobbyPage(second.page)];
+  await one.open(a, ada, "#/rooms");
+  await other.open(b, ben, "#/rooms");
+  await first.page.getByLabel("New room").fill("<b>Lab 1</b>");
+  await first.page.getByRole("button", { name: "Create" }).click();
+  await shown(first.page.locator("#room-name", { hasText: "<b>Lab 1</b>" }));
+  await shown(second.page.locator("#rooms-open .room", { hasText: "<b>Lab 1</b>" }));
+  const code = await first.page.locator("#room-code-text").textContent();
+  assert.match(code, /^\S{4,}$/);
+
+  await second.page.getByLabel("Join by code").fill(code);
+  await second.page.getByRole("button", { name: "Join", exact: true }).first().click();
+  await shown(second.page.locator("#room-name", { hasText: "<b>Lab 1</b>" }));
+  await shown(first.page.locator('#room-members [data-member="ben"]', { hasText: "member" }));
+  await first.page.getByRole("button", { name: "Make admin: Ben" }).click();
+  await shown(second.page.locator('#room-members [data-member="ben"]', { hasText: "admin" }));
+  await second.page.getByLabel("Id of a sensor to put in").fill("greenhouse");
+  await second.page.getByRole("button", { name: "Put in" }).click();
+  await shown(first.page.locator('#room-sensors [data-sensor-id="greenhouse"]', { hasText: "Greenhouse" }));
+  await second.page.getByRole("button", { name: "Leave" }).click();
+  await first.page.locator('#room-members [data-member="ben"]').waitFor({ state: "detached" });
+
+  await one.go("#/rooms");
+  await first.page.getByLabel("New room").fill("Quiet");
+  await first.page.getByLabel("private").check();
+  await first.page.getByRole("button", { name: "Create" }).click();
+  await shown(first.page.locator("#room-name", { hasText: "Quiet" }));
+  const hidden = new URL(first.page.url()).hash;
+  await other.go(hidden);
+  await shown(second.page.getByText("There is no such room, or it is not for you to see."));
+  await first.page.getByRole("button", { name: "Delete room" }).click();
+  await first.page.getByRole("button", { name: "Really delete it" }).click();
+  await shown(first.page.locator("#rooms-mine .room", { hasText: "Lab 1" }));
+  assert.equal(await first.page.locator("#rooms-mine .room", { hasText: "Quiet" }).count(), 0);
+  assert.deepEqual(first.complaints, []);
+  await first.context.close();
+  await second.context.close();
+});
+
 const VIEWS = {
   world: ["#/", ".tile[data-sensor-id]"],
   "the world in groups": ["#/?group=node", ".section-head"],
@@ -96,7 +146,8 @@ for (const colorScheme of ["light", "dark"]) {
     const { page, context, complaints } = await openPage(browser, { colorScheme, reducedMotion: "reduce" });
     const lobby = new LobbyPage(page);
     await lobby.open(a, ada);
-    for (const [name, [hash, ready]] of Object.entries(VIEWS)) {
+    const views = (await servesRooms()) ? { ...VIEWS, rooms: ["#/rooms", "#rooms-body"] } : VIEWS;
+    for (const [name, [hash, ready]] of Object.entries(views)) {
       await t.test(name, async () => {
         await lobby.go(hash);
         await shown(page.locator(ready));

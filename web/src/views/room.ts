@@ -3,11 +3,14 @@
 import type { App, View } from "../app.ts";
 import { formatCount, formatText } from "../format.ts";
 import { spoken } from "../model/reading.ts";
+import { Samples, SHORT_MAX, type Sample } from "../model/samples.ts";
 import { ApiProblem } from "../net/api.ts";
+import { Feed } from "../net/feed.ts";
 import type { Topic } from "../net/line.ts";
 import { EVERYTHING, formatRoute } from "../route.ts";
 import { parseRoom, parseWritten, type Room, type RoomSensor } from "../wire/rooms.ts";
 import { byId, element, KeyedList, setAttribute, setHidden, setText } from "../widgets/dom.ts";
+import { draw } from "../widgets/frame.ts";
 import { TypeIcon } from "../widgets/icons.ts";
 import { problemWords } from "./rooms.ts";
 
@@ -50,6 +53,9 @@ export class RoomView implements View {
   #topic: Topic | null = null;
   #reading: ReturnType<typeof setTimeout> | null = null;
   #gone = "";
+  /** What the room's sensors measure, for as long as it is looked at. */
+  #feed: Feed | null = null;
+  readonly #draws = (): void => this.refresh();
 
   constructor(app: App) {
     this.#app = app;
@@ -88,11 +94,19 @@ export class RoomView implements View {
       },
       refused: () => this.#readSoon(),
     });
+    this.#feed ??= new Feed(this.#app.line, {
+      topic: "signals:room",
+      samples: new Samples(SHORT_MAX),
+      recent: 1,
+      measured: () => draw(this.#draws),
+    });
     this.#readSoon();
     this.refresh();
   }
 
   hide(): void {
+    this.#feed?.close();
+    this.#feed = null;
     this.#topic?.leave();
     this.#topic = null;
     if (this.#reading !== null) clearTimeout(this.#reading);
@@ -125,6 +139,7 @@ export class RoomView implements View {
     setText(this.#codeText, room.join_code ?? "");
     setHidden(this.#add, room.role === null);
     this.#world.href = formatRoute({ view: "world", query: { ...EVERYTHING, room: room.id } });
+    this.#feed?.show(room.sensors.slice(0, LINES_MAX).map((sensor) => sensor.sensor_id));
     this.#members.show(room.members.slice(0, LINES_MAX).map((member) => [member.id, this.#memberOf(room, member)] as const));
     this.#sensors.show(room.sensors.slice(0, LINES_MAX).map((sensor) => [sensor.sensor_id, sensor] as const));
     setHidden(byId("room-sensors-none", HTMLElement), room.sensors.length > 0);
@@ -180,13 +195,21 @@ export class RoomView implements View {
       icon.show(sensor.sensor_type);
       setText(name, formatText(sensor.sensor_name));
       setText(place, formatText(sensor.connector_name));
-      const said = sensor.last === null ? null : spoken(sensor.last.type, [{ at: sensor.last.at, payload: sensor.last.payload }]);
-      setText(value, said === null ? "" : `${said.value} ${said.unit}`);
+      const said = spoken(sensor.last?.type ?? sensor.sensor_type, this.#lastOf(sensor));
+      setText(value, `${said.value} ${said.unit}`);
       const role = this.#room?.role;
       setHidden(out, role !== "owner" && role !== "admin");
       setAttribute(out, "aria-label", `Take out: ${sensor.sensor_name}`);
     };
     return { element: item, update };
+  }
+
+  /** What came last, or what the room told. */
+  #lastOf(sensor: RoomSensor): readonly Sample[] {
+    const tracks = this.#feed?.samples.of(sensor.sensor_id);
+    const track = sensor.last === null ? tracks?.values().next().value : tracks?.get(sensor.last.attribute);
+    if (track !== undefined) return track.samples;
+    return sensor.last === null ? [] : [{ at: sensor.last.at, payload: sensor.last.payload }];
   }
 
   /** The first press asks, the second does it. */

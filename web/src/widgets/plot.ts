@@ -195,7 +195,7 @@ const STEPS_MS = [10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 
 
 /** A few moments that people can read, inside of a span of time. */
 function timeTicks(time: Span): { at: number; label: string }[] {
-  const step = STEPS_MS.find((candidate) => (time.high - time.low) / candidate <= 6) ?? 86_400_000;
+  const step = STEPS_MS.find((candidate) => (time.high - time.low) / candidate <= 8) ?? 86_400_000;
   const found: { at: number; label: string }[] = [];
   for (let at = Math.ceil(time.low / step) * step; at <= time.high && found.length < 8; at += step) found.push({ at, label: formatClock(at) });
   return found;
