@@ -13,6 +13,7 @@ mod limits;
 mod listener;
 mod live;
 mod lobby;
+mod marks;
 mod metrics;
 mod origins;
 mod presence;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sensocto_node::{
-    Handle, LiveStart, LiveUpdate, NodeView, Position, SensorQuery, WINDOW_MAX, WindowRow, WindowSpec,
+    Handle, LiveCursor, LiveStart, LiveUpdate, NodeView, Position, SensorQuery, WINDOW_MAX, WindowRow, WindowSpec,
 };
 use serde::Serialize;
 
@@ -20,11 +20,12 @@ pub(crate) const SKIP_MAX: usize = 1_000_000;
 /// What a skip may be.
 pub(crate) const SKIP_ALLOWED: &str = "a whole number from 0 to 1000000";
 
-/// A message: its event, the world that it leads to, and its JSON.
+/// A message: its event, where a client stands that has it, and its JSON.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveMessage {
     pub(crate) event: &'static str,
-    pub(crate) seq: u64,
+    /// `None` where the client hears of no world.
+    pub(crate) cursor: Option<Arc<LiveCursor>>,
     pub(crate) json: Arc<str>,
 }
 
@@ -33,8 +34,14 @@ struct Page<'a> {
     seq: u64,
     total: usize,
     node: &'a str,
+    /// Where this window begins; null where that is the start of the list.
+    after: Option<String>,
     /// Where the window behind this one begins; null where nothing is behind it.
     next: Option<String>,
+    resume: String,
+    /// False where the client asked to go on, and what it missed is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<bool>,
     sensors: Vec<SensorJson<'a>>,
     nodes: Vec<NodeJson>,
 }
@@ -43,6 +50,7 @@ struct Page<'a> {
 struct Change<'a> {
     seq: u64,
     total: usize,
+    resume: String,
     left: Vec<Gone<'a>>,
     moved: Vec<Moved<'a>>,
     entered: Vec<Entered<'a>>,
@@ -72,6 +80,7 @@ struct Entered<'a> {
 struct Total {
     seq: u64,
     total: usize,
+    resume: String,
 }
 
 fn json(value: &impl Serialize) -> Arc<str> {
@@ -82,15 +91,19 @@ fn json(value: &impl Serialize) -> Arc<str> {
 /// What a subscriber hears first.
 pub(crate) fn start(handle: &Handle, spec: &WindowSpec, start: LiveStart) -> Vec<LiveMessage> {
     match start {
-        LiveStart::Page { world, stands, rows, total } => {
+        LiveStart::Page { world, stands, rows, total, cursor, lost } => {
             let mono = handle.clock().mono();
             let sensor = |row: &WindowRow| position(&world.view, spec, row);
             let behind = rows.last().filter(|_| rows.len() >= spec.limit).and_then(sensor);
-            let next = behind.map(|place| Bound::sensors(handle, &spec.query).cursor(&place));
+            let bound = Bound::sensors(handle, &spec.query);
+            let (after, next) =
+                (spec.after.as_ref().map(|place| bound.cursor(place)), behind.map(|place| bound.cursor(&place)));
+            let (resume, resumed) = (cursor.to_string(), lost.then_some(false));
             let sensors = rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono)).collect();
             let nodes = nodes(handle, &world.view);
-            let page = Page { seq: stands, total, node: handle.me().node.as_str(), next, sensors, nodes };
-            vec![LiveMessage { event: "page", seq: stands, json: json(&page) }]
+            let node = handle.me().node.as_str();
+            let page = Page { seq: stands, total, node, after, next, resume, resumed, sensors, nodes };
+            vec![LiveMessage { event: "page", cursor: Some(cursor), json: json(&page) }]
         }
         LiveStart::Missed(updates) => updates.iter().map(|update| message(handle, update)).collect(),
     }
@@ -104,12 +117,13 @@ fn position(view: &sensocto_node::View, spec: &WindowSpec, row: &WindowRow) -> O
 pub(crate) fn message(handle: &Handle, update: &LiveUpdate) -> LiveMessage {
     let event = if update.difference.is_some() { "change" } else { "total" };
     let json = update.rendered.get_or_init(|| rendered(handle, update));
-    LiveMessage { event, seq: update.world.seq, json: Arc::clone(json) }
+    LiveMessage { event, cursor: Some(Arc::clone(&update.cursor)), json: Arc::clone(json) }
 }
 
 fn rendered(handle: &Handle, update: &LiveUpdate) -> Arc<str> {
     let (seq, total, view) = (update.world.seq, update.total, &update.world.view);
-    let Some(difference) = &update.difference else { return json(&Total { seq, total }) };
+    let resume = update.cursor.to_string();
+    let Some(difference) = &update.difference else { return json(&Total { seq, total, resume }) };
     let mono = handle.clock().mono();
     let left = difference.left.iter().map(|left| Gone {
         sensor_id: left.row.id(),
@@ -125,6 +139,7 @@ fn rendered(handle: &Handle, update: &LiveUpdate) -> Arc<str> {
     json(&Change {
         seq,
         total,
+        resume,
         left: left.collect(),
         moved: moved.collect(),
         entered: entered.collect(),

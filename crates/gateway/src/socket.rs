@@ -8,6 +8,7 @@ mod budget;
 mod connector;
 mod discovery;
 mod handshake;
+mod marks;
 mod members;
 mod params;
 mod presence;

@@ -162,9 +162,11 @@ impl Driver {
         let (counters, sizes) = (self.registry.counters().clone(), self.registry.sizes());
         let world = Arc::new(World { seq, view, counters, sizes });
         self.inner.world.store(Arc::clone(&world));
-        self.inner.propagations.note(&world, self.inner.clock.mono());
+        let mono = self.inner.clock.mono();
+        self.inner.propagations.note(&world, mono);
         let batch = Batch { world, events: events.into() };
-        self.inner.history.note(&batch, self.inner.clock.mono());
+        self.inner.history.note(&batch, mono);
+        self.inner.recent.note(&batch.world, &batch.events, mono);
         // Nobody may be subscribed.
         let _ = self.inner.batches.send(batch);
     }

@@ -100,6 +100,7 @@ pub(crate) struct Inner {
     pub(crate) propagations: crate::propagation::Propagations,
     pub(crate) live: crate::live::Requests,
     pub(crate) history: crate::why::History,
+    pub(crate) recent: crate::recent::Recent,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) fresh_for: Duration,
     pub(crate) join: Vec<(String, SocketAddr)>,

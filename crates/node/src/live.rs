@@ -2,11 +2,15 @@
 //!
 //! Subscribers of the same window share it: it is read once, and what they are told is made once.
 
+mod cursor;
+mod resume;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sensocto_model::Origin;
 use sensocto_registry::live::{Difference, Live, WindowId, WindowRow, WindowSpec};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -14,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::handle::Handle;
 use crate::world::{Next, Subscription, World};
+pub use cursor::LiveCursor;
 
 /// Windows that may be open at one time. Further ones are refused.
 pub const WINDOWS_MAX: usize = 20_000;
@@ -25,6 +30,8 @@ const KEPT_MAX: usize = 64;
 const KEPT_FOR: Duration = Duration::from_secs(30);
 /// Changes within this time are told together.
 const GATHER: Duration = Duration::from_millis(2);
+/// A window of which nothing was told for this long is told its total, so that its subscribers' cursors do not grow old.
+const STILL: Duration = Duration::from_secs(15);
 /// How often the total of a list is told where nothing changed inside a window.
 const TOTALS: Duration = Duration::from_millis(250);
 /// Requests to open windows that wait. When it is full, further ones wait with their callers.
@@ -41,6 +48,8 @@ pub struct LiveUpdate {
     pub difference: Option<Difference>,
     /// How many lines the whole list has.
     pub total: usize,
+    /// Where a subscriber stands that has been told this.
+    pub cursor: Arc<LiveCursor>,
     /// The form in which clients hear it, made by the first who needs it.
     pub rendered: OnceLock<Arc<str>>,
 }
@@ -58,8 +67,13 @@ pub enum LiveStart {
         rows: Arc<[WindowRow]>,
         /// How many lines the whole list has.
         total: usize,
+        /// Where a subscriber stands that has been told this.
+        cursor: Arc<LiveCursor>,
+        /// What the subscriber missed since the moment that it named is not known.
+        lost: bool,
     },
-    /// What was told since the moment that the subscriber named.
+    /// What was told, or would have been told, since the moment that the subscriber named; at least one thing. A line may leave that the
+    /// subscriber does not have, and one that it has may leave and enter.
     Missed(Vec<Arc<LiveUpdate>>),
 }
 
@@ -123,7 +137,8 @@ impl Drop for LiveSubscription {
 /// A request to open a window.
 pub(crate) struct Request {
     spec: WindowSpec,
-    since: Option<u64>,
+    resume: Option<LiveCursor>,
+    lost: bool,
     reply: oneshot::Sender<Result<LiveSubscription, LiveError>>,
 }
 
@@ -137,14 +152,16 @@ pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
 }
 
 impl Handle {
-    /// Opens a window into a list of sensors. With `since`, the world that a subscriber of the same window last heard of, it starts
-    /// with what was told after that, if all of it is still kept.
+    /// Opens a window into a list of sensors. With `resume`, what a subscriber of the same window was last told on any node, it starts
+    /// with what was missed after that, if that is known.
     ///
     /// # Errors
     /// Too many windows are open, or the node is stopping.
-    pub async fn live(&self, spec: WindowSpec, since: Option<u64>) -> Result<LiveSubscription, LiveError> {
+    pub async fn live(&self, spec: WindowSpec, resume: Option<LiveCursor>) -> Result<LiveSubscription, LiveError> {
+        let asked = resume.is_some();
+        let resume = self.caught_up_with(resume).await;
         let (reply, answer) = oneshot::channel();
-        let request = Request { spec, since, reply };
+        let request = Request { lost: asked && resume.is_none(), spec, resume, reply };
         self.0.live.0.send(request).await.map_err(|_| LiveError::Stopping)?;
         answer.await.map_err(|_| LiveError::Stopping)?
     }
@@ -154,6 +171,7 @@ impl Handle {
 struct Shared {
     id: WindowId,
     stands: u64,
+    told_at: Instant,
     subscribers: usize,
     idle_since: Instant,
     updates: broadcast::Sender<Arc<LiveUpdate>>,
@@ -171,6 +189,7 @@ pub(crate) struct Windows {
     subscription: Option<Subscription>,
     told_at: Instant,
     totals_at: Instant,
+    still_at: Instant,
     swept_at: Instant,
 }
 
@@ -187,6 +206,7 @@ impl Windows {
             subscription: None,
             told_at: now,
             totals_at: now,
+            still_at: now,
             swept_at: now,
         }
     }
@@ -216,7 +236,8 @@ impl Windows {
         let gathered = self.live.has_changes().then(|| self.told_at + GATHER);
         let totals = self.live.has_totals().then(|| self.totals_at + TOTALS);
         let sweep = (!self.shared.is_empty()).then(|| self.swept_at + KEPT_FOR);
-        gathered.into_iter().chain(totals).chain(sweep).min()
+        let still = (!self.shared.is_empty()).then(|| self.still_at + STILL / 4);
+        gathered.into_iter().chain(totals).chain(still).chain(sweep).min()
     }
 
     fn take(&mut self, next: Next) {
@@ -238,7 +259,7 @@ impl Windows {
     }
 
     fn open(&mut self, request: Request) {
-        let Request { spec, since, reply } = request;
+        let Request { spec, resume, lost, reply } = request;
         if self.subscription.is_none() {
             self.subscription = Some(self.handle.subscribe());
         }
@@ -258,16 +279,21 @@ impl Windows {
             let (updates, _) = broadcast::channel(BEHIND_MAX);
             let kept = VecDeque::new();
             let idle_since = Instant::now();
-            let shared = Shared { id, stands: world.seq, subscribers: 0, idle_since, updates, kept };
+            let (told_at, stands) = (idle_since, world.seq);
+            let shared = Shared { id, stands, told_at, subscribers: 0, idle_since, updates, kept };
             self.specs.insert(id, spec.clone());
             self.shared.insert(spec.clone(), shared);
         }
         let Some(shared) = self.shared.get_mut(&spec) else { return };
-        let missed = since.and_then(|since| missed(shared, since));
-        let start = match (missed, self.live.page(shared.id)) {
-            (Some(missed), _) => LiveStart::Missed(missed),
-            (None, Some((rows, total))) => LiveStart::Page { world, stands: shared.stands, rows: rows.into(), total },
-            (None, None) => return,
+        let Some((rows, total)) = self.live.page(shared.id) else { return };
+        let page =
+            resume::Page { handle: &self.handle, world: &world, spec: &spec, rows, total, stands: shared.stands };
+        let lost = lost || resume.is_some();
+        let kept = resume.as_ref().and_then(|cursor| missed(shared, self.handle.me(), cursor));
+        let start = match kept.or_else(|| Some(vec![Arc::new(page.missed(resume.as_ref()?)?)])) {
+            Some(missed) if missed.is_empty() => LiveStart::Missed(vec![Arc::new(page.nothing_missed())]),
+            Some(missed) => LiveStart::Missed(missed),
+            None => page.start(lost),
         };
         shared.subscribers += 1;
         let updates = shared.updates.subscribe();
@@ -288,23 +314,47 @@ impl Windows {
         let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
             return;
         };
+        let cursor = Arc::new(LiveCursor::new(self.handle.me(), world.seq, &world));
         for (id, difference) in self.live.differences(&world.view) {
             let total = difference.total;
-            self.send(id, &world, Some(difference), total);
+            self.send(id, &world, &cursor, Some(difference), total);
         }
         if self.live.has_totals() && self.totals_at.elapsed() >= TOTALS {
             self.totals_at = self.told_at;
             for (ids, total) in self.live.totals() {
-                ids.into_iter().for_each(|id| self.send(id, &world, None, total));
+                ids.into_iter().for_each(|id| self.send(id, &world, &cursor, None, total));
+            }
+        }
+        if self.still_at.elapsed() >= STILL / 4 {
+            self.still_at = self.told_at;
+            self.tell_still(&world, &cursor);
+        }
+    }
+
+    /// Tells windows of which nothing was told for long their total, which is what it was, with a new cursor.
+    fn tell_still(&mut self, world: &Arc<World>, cursor: &Arc<LiveCursor>) {
+        let still = self.shared.values().filter(|shared| shared.subscribers > 0 && shared.told_at.elapsed() >= STILL);
+        for id in still.map(|shared| shared.id).collect::<Vec<_>>() {
+            if let Some((_, total)) = self.live.page(id) {
+                self.send(id, world, cursor, None, total);
             }
         }
     }
 
-    fn send(&mut self, id: WindowId, world: &Arc<World>, difference: Option<Difference>, total: usize) {
+    fn send(
+        &mut self,
+        id: WindowId,
+        world: &Arc<World>,
+        cursor: &Arc<LiveCursor>,
+        difference: Option<Difference>,
+        total: usize,
+    ) {
         let Some(shared) = self.specs.get(&id).and_then(|spec| self.shared.get_mut(spec)) else { return };
         let (before, world, rendered) = (shared.stands, Arc::clone(world), OnceLock::new());
         shared.stands = world.seq;
-        let update = Arc::new(LiveUpdate { before, world, difference, total, rendered });
+        shared.told_at = self.told_at;
+        let cursor = Arc::clone(cursor);
+        let update = Arc::new(LiveUpdate { before, world, difference, total, cursor, rendered });
         if shared.kept.len() >= KEPT_MAX {
             shared.kept.pop_front();
         }
@@ -333,7 +383,11 @@ impl Windows {
 }
 
 /// What was told of a window after a world, if all of it is kept.
-fn missed(shared: &Shared, since: u64) -> Option<Vec<Arc<LiveUpdate>>> {
+fn missed(shared: &Shared, me: &Origin, cursor: &LiveCursor) -> Option<Vec<Arc<LiveUpdate>>> {
+    let since = cursor.seq;
+    if cursor.told_by != *me {
+        return None;
+    }
     if since == shared.stands {
         return Some(Vec::new());
     }

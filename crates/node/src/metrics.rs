@@ -72,6 +72,7 @@ struct Core {
     states_cached: Gauge,
     states_stale: Gauge,
     worlds_pinned: Gauge,
+    changes_remembered: Gauge,
 }
 
 impl Metrics {
@@ -210,6 +211,7 @@ impl Metrics {
         core.states_stale.set(handle.0.remote.stale_len() as i64);
         core.worlds_pinned.set(handle.0.pins.len() as i64);
         self.signals.refresh(handle);
+        core.changes_remembered.set(handle.0.recent.len() as i64);
     }
 }
 
@@ -269,6 +271,11 @@ impl Core {
             "states_stale",
             "Sensors whose last values are read anew when their node answers again",
             self.states_stale.clone(),
+        );
+        registry.register(
+            "changes_remembered",
+            "Changes remembered for subscribers that come from another node",
+            self.changes_remembered.clone(),
         );
         registry.register("worlds_pinned", "Worlds kept for readers of several pages", self.worlds_pinned.clone());
     }

@@ -195,6 +195,7 @@ impl Node {
             hellos: crate::hello::Hellos::default(),
             live,
             history: crate::why::History::default(),
+            recent: crate::recent::Recent::default(),
             engine,
             fresh_for: config.registry.fresh_for,
             join,

@@ -7,24 +7,19 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{MARK_ALLOWED, Mark, MarkError, mark_text, parse_mark};
+use sensocto_node::{MARK_ALLOWED, MarkError, mark_text};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::marks::{self, AtLeast, FUTURE_ALLOWED, MARKS_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
 
 /// The header, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-sensocto-mark");
-/// Marks that one request may wait for.
-const MARKS_MAX: usize = 16;
-/// Longest wait.
-pub(super) const TIMEOUT_MS_MAX: u64 = 10_000;
-/// The wait where the request does not say.
-pub(super) const TIMEOUT_MS_DEFAULT: u64 = 2_000;
 
 /// Waits until this node has seen what the request asks for, and puts this node's own mark on the answer.
 pub(super) async fn wait(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let reached = match wanted(&request) {
-        Ok((marks, timeout)) => app.handle.reach(&marks, timeout).await.map_err(|error| refusal(&app, error)),
+        Ok(AtLeast { marks, timeout }) => app.handle.reach(&marks, timeout).await.map_err(|error| refusal(&app, error)),
         Err(error) => Err(error),
     };
     if let Err(error) = reached {
@@ -38,7 +33,7 @@ pub(super) async fn wait(State(app): State<Arc<App>>, request: Request, next: Ne
 }
 
 /// The marks that a request names, and how long it waits for them.
-fn wanted(request: &Request) -> Result<(Vec<Mark>, Duration), ApiError> {
+fn wanted(request: &Request) -> Result<AtLeast, ApiError> {
     let query = request.uri().query().unwrap_or_default();
     let value =
         |wanted| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value);
@@ -49,15 +44,7 @@ fn wanted(request: &Request) -> Result<(Vec<Mark>, Duration), ApiError> {
     let timeout = value("timeout_ms").and_then(|text| text.parse().ok()).unwrap_or(TIMEOUT_MS_DEFAULT);
     // A wrong timeout is refused by whoever reads the parameters, with its name.
     let timeout = Duration::from_millis(timeout.clamp(1, TIMEOUT_MS_MAX));
-    if texts.is_empty() {
-        return Ok((Vec::new(), timeout));
-    }
-    let marks = texts.iter().flat_map(|text| text.split(',')).map(|text| parse_mark(text.trim()));
-    let marks = marks.collect::<Result<Vec<_>, _>>()?;
-    if marks.len() > MARKS_MAX {
-        return Err(ApiError::invalid("at_least", format!("at most {MARKS_MAX} marks, joined by commas")));
-    }
-    Ok((marks, timeout))
+    Ok(AtLeast { marks: marks::parse(texts.iter().map(String::as_str))?, timeout })
 }
 
 fn refusal(app: &App, error: MarkError) -> ApiError {
@@ -67,9 +54,7 @@ fn refusal(app: &App, error: MarkError) -> ApiError {
             let known: Vec<&str> = world.view.nodes().keys().map(|name| name.as_str()).take(MARKS_MAX).collect();
             ApiError::invalid("at_least", format!("marks of nodes that are known here: {}", known.join(", ")))
         }
-        MarkError::FromTheFuture(_) => {
-            ApiError::invalid("at_least", "marks that a node gave: this one was given by nobody yet")
-        }
+        MarkError::FromTheFuture(_) => ApiError::invalid("at_least", FUTURE_ALLOWED),
         MarkError::TimedOut { .. } => ApiError::MarkNotReached { message: error.to_string() },
         MarkError::Stopping => ApiError::Stopping,
     }

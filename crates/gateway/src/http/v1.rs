@@ -22,6 +22,7 @@ use crate::App;
 use crate::error::ApiError;
 use crate::http::query::{Parameters, Values};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
+use crate::marks::{TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
 
 /// The routes below `/api/v1`.
 pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
@@ -100,8 +101,7 @@ impl Parameters for ReadQuery {
     const NAMES: &'static [&'static str] = &["at_least", "timeout_ms"];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
-        let timeout_ms =
-            values.number("timeout_ms", 1..=super::marks::TIMEOUT_MS_MAX, super::marks::TIMEOUT_MS_DEFAULT)?;
+        let timeout_ms = values.number("timeout_ms", 1..=TIMEOUT_MS_MAX, TIMEOUT_MS_DEFAULT)?;
         Ok(ReadQuery { at_least: values.text("at_least"), timeout_ms })
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::budget::Budget;
 use super::discovery::Told;
 use super::sensor::Answer;
-use super::{connector, params};
+use super::{connector, marks, params};
 use crate::App;
 use crate::auth::User;
 use crate::presence::{ALL, Count, News, Topic, Turn, Watch, connection_key};
@@ -101,7 +101,7 @@ impl PresenceChannel {
                 let entry = Arc::new(registered.map_err(|error| connector::refused(&error))?);
                 let merged = topic.as_str() == ALL;
                 let key = if merged { connection_key(&presence) } else { Arc::from(presence.presence_ref.as_str()) };
-                Some(Own { entry, key, updates: Updates::new(presence) })
+                Some(Own { entry, key, updates: Updates::new(presence, marks::are_wanted_in(&join)) })
             }
         };
         let told_unreachable = Arc::from([]);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sensocto_channels::{Json, Payload};
 use sensocto_node::model::attribute;
 use sensocto_node::{
-    Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, PAYLOAD_BYTES_MAX, Record, RoomId, Sample, Sensor,
-    SensorId, WriteError,
+    Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, Mark, PAYLOAD_BYTES_MAX, Record, RoomId, Sample, Sensor,
+    SensorId, WriteError, mark_text,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::budget::Budget;
 use super::signals::RateLimited;
-use super::{connector, params};
+use super::{connector, marks, params};
 use crate::App;
 
 const KEYS: [&str; 9] = [
@@ -47,6 +47,8 @@ pub(super) struct SensorChannel {
     ids: BTreeSet<AttributeId>,
     budget: Budget,
     flood_told_at: Option<Duration>,
+    /// Whether replies say what was written.
+    marks: bool,
 }
 
 /// What an event is answered with; most are not.
@@ -77,7 +79,7 @@ impl SensorChannel {
         let sensor = read(&join, bearer.username, wall_ms).map_err(params::invalid_field)?;
         let entry = app.handle.register_sensor(sensor.clone()).await.map_err(|error| connector::refused(&error))?;
         let budget = Budget::full(SAMPLES.0, SAMPLES.1);
-        Ok(SensorChannel { entry, sensor, ids: BTreeSet::new(), budget, flood_told_at: None })
+        Ok(SensorChannel { entry, sensor, ids: BTreeSet::new(), budget, flood_told_at: None, marks: marks::are_wanted_in(&join) })
     }
 
     /// The sensor.
@@ -209,7 +211,11 @@ impl SensorChannel {
         } else {
             sensor.attributes.remove(&id);
         }
-        self.change(sensor).await.map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Silence)
+        match self.change(sensor).await {
+            Ok(mark) if self.marks => Answer::Ok(marks::reply(&mark)),
+            Ok(_) => Answer::Silence,
+            Err(error) => Answer::Error(connector::refused(&error)),
+        }
     }
 
     async fn update_connector(&mut self, payload: &Payload) -> Answer {
@@ -223,18 +229,23 @@ impl SensorChannel {
         #[derive(Serialize)]
         struct Renamed<'a> {
             connector_name: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            mark: Option<String>,
         }
-        let renamed = Json::of(&Renamed { connector_name: name });
-        self.change(sensor)
-            .await
-            .map_or_else(|error| Answer::Error(connector::refused(&error)), |()| Answer::Ok(renamed))
+        match self.change(sensor).await {
+            Ok(mark) => {
+                let mark = self.marks.then(|| mark_text(&mark));
+                Answer::Ok(Json::of(&Renamed { connector_name: name, mark }))
+            }
+            Err(error) => Answer::Error(connector::refused(&error)),
+        }
     }
 
     /// Changes the facts in the world, and here when that worked.
-    async fn change(&mut self, sensor: Sensor) -> Result<(), WriteError> {
-        self.entry.update(Record::Sensor(sensor.clone())).await?;
+    async fn change(&mut self, sensor: Sensor) -> Result<Mark, WriteError> {
+        let mark = self.entry.update(Record::Sensor(sensor.clone())).await?;
         self.sensor = sensor;
-        Ok(())
+        Ok(mark)
     }
 }
 

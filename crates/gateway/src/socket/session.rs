@@ -18,7 +18,7 @@ use super::members::{Member, Members};
 use super::presence::{self, JoinedBy, PresenceChannel};
 use super::sensor::{self, Answer, SensorChannel};
 use super::signals::{self, SignalsChannel};
-use super::{CloseCause, backpressure, connector, params};
+use super::{CloseCause, backpressure, connector, marks, params};
 use crate::App;
 use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
@@ -47,7 +47,7 @@ pub(crate) struct Session {
     user: User,
     members: Members,
     subscription: Option<Subscription>,
-    states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Json)>>,
+    states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Status, Json)>>,
     superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
     /// This socket among all others; made when the first presence needs it.
     name: Option<ConnectionId>,
@@ -131,7 +131,7 @@ impl Session {
                 let id = topic.strip_prefix(CONNECTOR).unwrap_or_default();
                 connector::join(&self.app, id, join).await.map(Member::Connector)
             }
-            TopicKind::Discovery => self.join_discovery(join),
+            TopicKind::Discovery => self.join_discovery(join).await,
             TopicKind::Presence if !self.app.may_read(&self.user) => Err(Json::reason(params::UNAUTHORIZED)),
             TopicKind::Presence => {
                 let topic = topic.strip_prefix(presence::PREFIX).unwrap_or_default();
@@ -149,7 +149,7 @@ impl Session {
         match joined {
             Ok(member) => {
                 self.app.metrics.join(kind, JoinOutcome::Joined);
-                self.accept(channel, member);
+                self.accept(channel, member, marks::are_wanted(join));
             }
             Err(response) => {
                 self.app.metrics.join(kind, JoinOutcome::Refused);
@@ -158,10 +158,11 @@ impl Session {
         }
     }
 
-    fn join_discovery(&self, join: &Payload) -> Result<Member, Json> {
+    async fn join_discovery(&mut self, join: &Payload) -> Result<Member, Json> {
         if !self.app.may_read(&self.user) {
             return Err(Json::reason(params::UNAUTHORIZED));
         }
+        marks::reach(&self.app.handle, join).await?;
         if live::is_asked_for(join) {
             return LiveChannel::new(&self.app.handle, join).map(|live| Member::Live(Box::new(live)));
         }
@@ -204,12 +205,11 @@ impl Session {
         PresenceChannel::join(&self.app, by, topic, join).await
     }
 
-    fn accept(&mut self, channel: ChannelId, member: Member) {
-        let response = match member {
-            Member::Discovery(_) | Member::Live(_) => self.about_this_node(),
-            Member::Connector(_) | Member::Sensor(_) | Member::Presence(_) | Member::Signals(_) | Member::Test => {
-                Json::empty()
-            }
+    fn accept(&mut self, channel: ChannelId, member: Member, with_mark: bool) {
+        let response = match (&member, member.entry().filter(|_| with_mark)) {
+            (Member::Discovery(_) | Member::Live(_), _) => self.about_this_node(),
+            (_, Some(entry)) => marks::reply(entry.mark()),
+            (_, None) => Json::empty(),
         };
         self.channels.accept(channel, response);
         if let Member::Sensor(sensor) = &member
@@ -249,7 +249,10 @@ impl Session {
         }
     }
 
-    fn set_window(&mut self, channel: ChannelId, payload: &Payload) -> Answer {
+    async fn set_window(&mut self, channel: ChannelId, payload: &Payload) -> Answer {
+        if let Err(refused) = marks::reach(&self.app.handle, payload).await {
+            return Answer::Error(refused);
+        }
         let Some(Member::Live(live)) = self.members.get_mut(channel) else { return Answer::Silence };
         match live.set_window(&self.app.handle, payload) {
             Ok(()) => {
@@ -283,7 +286,7 @@ impl Session {
             Some(Member::Discovery(_) | Member::Live(_)) if event == "get_states" => {
                 return self.get_states(payload, reply_to);
             }
-            Some(Member::Live(_)) if event == "set_window" => self.set_window(channel, payload),
+            Some(Member::Live(_)) if event == "set_window" => self.set_window(channel, payload).await,
             Some(Member::Presence(presence)) => {
                 presence.handle(&self.app, event, payload, &mut self.presence_budget).await
             }
@@ -306,9 +309,14 @@ impl Session {
             return self.channels.reply(reply_to, Status::Error, Json::reason("too_many_requests"));
         }
         let handle = self.app.handle.clone();
-        let (ids, max_age) = request;
-        self.states
-            .push(async move { (reply_to, discovery::states(handle, ids, max_age, STATE_TIMEOUT).await) }.boxed());
+        let ((ids, max_age), payload) = (request, payload.clone());
+        let states = async move {
+            match marks::reach(&handle, &payload).await {
+                Ok(()) => (reply_to, Status::Ok, discovery::states(handle, ids, max_age, STATE_TIMEOUT).await),
+                Err(refused) => (reply_to, Status::Error, refused),
+            }
+        };
+        self.states.push(states.boxed());
     }
 
     /// Waits until there may be something to tell the client; what is due does not wake one that is not `ready` for it. Dropping the
@@ -345,7 +353,7 @@ impl Session {
                 }
                 Next::Closed => *subscription = None,
             },
-            Some((reply_to, response)) = states.next() => channels.reply(reply_to, Status::Ok, response),
+            Some((reply_to, status, response)) = states.next() => channels.reply(reply_to, status, response),
             () = presence_news.notified() => {}
             () = signals_news.notified() => {}
             () = advice.changed() => {}

@@ -150,3 +150,43 @@ async fn a_stream_of_events_goes_on_where_its_client_left_it() {
     }
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_written_on_one_node_is_read_on_another_over_sockets() {
+    let cluster = Running::cluster(&["a", "b"]).await;
+    let (writer, reader) = (client(&cluster[0]).await, client(&cluster[1]).await);
+    cluster[1].until("a is known", |world| world.view.nodes().len() == 2).await;
+    let join = json!({"connector_id": "c1", "connector_name": "Pi", "sensor_id": "s1", "sensor_name": "One", "sensor_type": "ecg",
+        "attributes": {}, "sampling_rate": 1, "batch_size": 1, "bearer_token": "missing", "marks": true});
+    let sensor = writer.join("sensocto:sensor:s1", params(join)).await.expect("joined");
+    let renamed = sensor.push("update_connector", json!({"connector_name": "Pi 2"})).await.expect("answered");
+    let renamed: Value = renamed.parse().expect("JSON");
+    let mark = renamed["mark"].as_str().expect("a mark").to_owned();
+
+    let window = json!({"window": {"limit": 2}, "at_least": mark});
+    let mut channel = reader.join("discovery:sensors", params(window)).await.expect("joined");
+    let page = next(&mut channel, "page").await;
+    assert_eq!((ids(&page["sensors"]), &page["sensors"][0]["connector_name"]), (vec!["s1"], &json!("Pi 2")));
+
+    let (origin, version) = mark.rsplit_once(':').expect("a version");
+    let later = format!("{origin}:{}", version.parse::<u64>().expect("a number") + 1_000);
+    let late = json!({"after": null, "at_least": later, "timeout_ms": 1});
+    let late = channel.push("set_window", late).await.expect("answered");
+    let reason: Value = late.parse().expect("JSON");
+    assert_eq!((late.is_ok(), &reason["reason"]), (false, &json!("mark_not_reached")));
+    for (wrong, field) in [
+        (json!({"at_least": "x"}), "at_least"),
+        (json!({"at_least": "nobody@1:1"}), "at_least"),
+        (json!({"timeout_ms": 0}), "timeout_ms"),
+    ] {
+        let refused = channel.push("set_window", wrong).await.expect("answered");
+        let reason: Value = refused.parse().expect("JSON");
+        assert_eq!((refused.is_ok(), &reason["field"]), (false, &json!(field)));
+    }
+    let states = json!({"sensor_ids": ["s1"], "at_least": mark});
+    assert!(channel.push("get_states", states).await.expect("answered").is_ok());
+    drop((writer, reader));
+    for running in cluster {
+        running.stop().await;
+    }
+}

@@ -384,7 +384,12 @@ async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
             "node, after, limit, pin, world, at_least, timeout_ms",
         ),
         ("/api/v1/users?limit=0", "invalid_parameter", "limit", limits),
-        ("/api/v1/users?name=a", "unknown_parameter", "name", "topic, room, node, offline, after, limit"),
+        (
+            "/api/v1/users?name=a",
+            "unknown_parameter",
+            "name",
+            "topic, room, node, offline, after, limit, at_least, timeout_ms",
+        ),
         ("/api/v1/users?topic=", "invalid_parameter", "topic", ids_allowed),
         ("/api/v1/users?offline=maybe", "invalid_parameter", "offline", offline),
         ("/api/v1/users?offline=true&room=lab", "invalid_parameter", "offline", offline),

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
-use sensocto_node::{LiveError, LiveNext, LiveSubscription, WindowSpec};
+use sensocto_node::{LiveCursor, LiveError, LiveNext, LiveSubscription, WindowSpec};
 
 use super::PageQuery;
 use super::sensors::{FilterQuery, read_query};
@@ -50,7 +50,7 @@ impl Parameters for LiveQuery {
 /// A window into the list of sensors, and then what changes inside it, as server-sent events.
 ///
 /// `page` is the window as it is; `change` what changed inside it; `total` how many lines the whole list has. A client that comes back
-/// with `Last-Event-ID` to the same node hears what it missed, or a `page`.
+/// with `Last-Event-ID`, to any node, hears what it missed, or a `page` that says that this is not known.
 #[utoipa::path(
     get,
     path = "/live/sensors",
@@ -76,17 +76,12 @@ pub(super) async fn live(
 ) -> Result<Response, ApiError> {
     let spec = live::spec(&app.handle, query, page.after.as_deref(), 0, page.limit)
         .ok_or_else(|| ApiError::invalid("after", "the `next` of a page of the same query"))?;
-    let since = headers.get(LAST_EVENT_ID).and_then(|id| since(&app, id.to_str().ok()?));
-    let following = Following::open(app, spec, since).await?;
+    // What is no cursor of a node is that of somebody who was told nothing.
+    let resume = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
+    let following = Following::open(app, spec, resume).await?;
     let stopping = following.app.stopping.clone();
     let events = stream::unfold(following, Following::event).take_until(stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
-}
-
-/// The world that a client last heard of, where it was this start of this node that told it.
-fn since(app: &App, id: &str) -> Option<u64> {
-    let (generation, seq) = id.split_once('.')?;
-    (generation.parse() == Ok(app.handle.me().generation.0)).then(|| seq.parse().ok())?
 }
 
 /// One client and what it has not been told.
@@ -98,8 +93,8 @@ struct Following {
 }
 
 impl Following {
-    async fn open(app: Arc<App>, spec: WindowSpec, since: Option<u64>) -> Result<Following, ApiError> {
-        let mut subscription = app.handle.live(spec.clone(), since).await.map_err(|error| match error {
+    async fn open(app: Arc<App>, spec: WindowSpec, resume: Option<LiveCursor>) -> Result<Following, ApiError> {
+        let mut subscription = app.handle.live(spec.clone(), resume).await.map_err(|error| match error {
             LiveError::Full => ApiError::Busy { what: "live query" },
             LiveError::Stopping => ApiError::Stopping,
         })?;
@@ -110,8 +105,12 @@ impl Following {
     async fn event(mut self) -> Option<(Result<Event, Infallible>, Following)> {
         loop {
             if let Some(message) = self.waiting.pop_front() {
-                let id = format!("{}.{}", self.app.handle.me().generation.0, message.seq);
-                return Some((Ok(Event::default().event(message.event).id(id).data(&*message.json)), self));
+                let event = Event::default().event(message.event);
+                let event = match &message.cursor {
+                    Some(cursor) => event.id(cursor.to_string()),
+                    None => event,
+                };
+                return Some((Ok(event.data(&*message.json)), self));
             }
             match self.subscription.next().await {
                 LiveNext::Update(update) => self.waiting.push_back(live::message(&self.app.handle, &update)),

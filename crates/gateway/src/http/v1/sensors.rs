@@ -193,7 +193,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
     path = "/sensors/{id}",
     tag = "discovery",
     operation_id = "get_sensor",
-    params(("id" = String, Path, description = "The sensor's id, percent-encoded"), StateQuery),
+    params(("id" = String, Path, description = "The sensor's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$"), StateQuery),
     responses(
         (status = 200, description = "The sensor", body = SensorAndStateJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),

@@ -66,7 +66,8 @@ struct ConnectionJson<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
-    /// Only users in this topic, for example `room:lab`; without it, those in any.
+    /// Only users in this topic, for example `room:lab`; without it, those in any. At most 128 bytes.
+    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")]
     topic: Option<String>,
     /// Only users with a connection in this room, and only those connections.
     room: Option<String>,
@@ -81,7 +82,8 @@ pub(super) struct FilterQuery {
 pub(super) struct ListQuery(FilterQuery, PageQuery);
 
 impl Parameters for ListQuery {
-    const NAMES: &'static [&'static str] = &["topic", "room", "node", "offline", "after", "limit"];
+    const NAMES: &'static [&'static str] =
+        &["topic", "room", "node", "offline", "after", "limit", "at_least", "timeout_ms"];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
         let topic = values.text("topic").map(|topic| PresenceTopic::new(&topic)).transpose()?;
@@ -115,6 +117,8 @@ struct Found {
         (status = 200, description = "A page of users", body = UsersJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 503, description = "The node is stopping", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
 pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Response {
@@ -205,7 +209,7 @@ fn connection<'a>(view: &View, shown: &'a Shown, mono: Duration) -> Option<Conne
     path = "/users/{id}",
     tag = "discovery",
     operation_id = "get_user",
-    params(("id" = String, Path, description = "The user's id, percent-encoded")),
+    params(("id" = String, Path, description = "The user's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")),
     responses(
         (status = 200, description = "The user", body = UserJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
@@ -237,7 +241,7 @@ pub(super) async fn get(
     path = "/presence/{topic}/count",
     tag = "discovery",
     operation_id = "count_presence",
-    params(("topic" = String, Path, description = "`all`, `room:<id>` or another topic, percent-encoded")),
+    params(("topic" = String, Path, description = "`all`, `room:<id>` or another topic, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")),
     responses(
         (status = 200, description = "How many; zero where nobody is", body = Count),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),

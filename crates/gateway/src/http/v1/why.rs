@@ -67,7 +67,7 @@ struct ConflictJson {
     operation_id = "why",
     params(
         ("kind" = String, Path, description = "`sensor`, `connector` or `presence`", pattern = "^(sensor|connector|presence)$"),
-        ("id" = String, Path, description = "The entry's id, percent-encoded", min_length = 1, max_length = 128),
+        ("id" = String, Path, description = "The entry's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$"),
         ReadQuery
     ),
     responses(

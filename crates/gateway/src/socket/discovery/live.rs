@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sensocto_channels::{ChannelId, Json, Payload};
-use sensocto_node::{FieldError, Handle, LiveError, LiveNext, LiveSubscription, Order, SensorQuery, World};
+use sensocto_node::{FieldError, Handle, LiveCursor, LiveError, LiveNext, LiveSubscription, Order, SensorQuery, World};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ const AFTER_ALLOWED: FieldError =
 pub(in crate::socket) struct LiveChannel {
     query: SensorQuery,
     spec: sensocto_node::WindowSpec,
+    /// What the client was told elsewhere, until its first window is opened.
+    resume: Option<LiveCursor>,
     /// Counts the windows that this channel asked for: what comes for an earlier one is too late.
     opened: u64,
     waiting: VecDeque<LiveMessage>,
@@ -82,12 +84,15 @@ impl LiveChannel {
         let window =
             window.ok_or_else(|| params::invalid_field(FieldError { field: "window", allowed: "an object" }))?;
         let spec = window_of(handle, &query, window)?;
+        let resume = params::optional_text(&join, "resume").map_err(params::invalid_field)?;
+        let resume = resume.map(str::parse).transpose().map_err(params::invalid_field)?;
         let waits = CancellationToken::new();
         Ok(LiveChannel {
             ends: waits.clone().drop_guard(),
             waits,
             query,
             spec,
+            resume,
             opened: 0,
             waiting: VecDeque::new(),
             subscription: None,
@@ -110,8 +115,8 @@ impl LiveChannel {
         self.subscription = None;
         self.waits = CancellationToken::new();
         self.ends = self.waits.clone().drop_guard();
-        let (handle, spec, opened) = (handle.clone(), self.spec.clone(), self.opened);
-        self.unless_ended(channel, opened, async move { What::Opened(handle.live(spec, None).await) })
+        let (handle, spec, opened, resume) = (handle.clone(), self.spec.clone(), self.opened, self.resume.take());
+        self.unless_ended(channel, opened, async move { What::Opened(handle.live(spec, resume).await) })
     }
 
     /// Takes what it waited for. `true` where the window has to be opened anew.
@@ -132,7 +137,7 @@ impl LiveChannel {
                     LiveError::Stopping => "stopping",
                 };
                 let json = serde_json::to_string(&Refused { reason }).unwrap_or_default().into();
-                self.waiting.push_back(LiveMessage { event: "refused", seq: 0, json });
+                self.waiting.push_back(LiveMessage { event: "refused", cursor: None, json });
             }
             What::Next(LiveNext::Update(update), subscription) => {
                 self.waiting.push_back(live::message(handle, &update));

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::super::budget::Budget;
 use super::super::sensor::Answer;
-use super::super::{connector, params};
+use super::super::{connector, marks, params};
 use crate::App;
 
 /// Updates of presences that one socket may make in a row. What comes faster is not lost: the latest of it is made when the time comes.
@@ -36,13 +36,15 @@ pub(in crate::socket) type Written = BoxFuture<'static, ()>;
 #[derive(Debug)]
 pub(super) struct Updates {
     wanted: Presence,
+    /// Whether replies say what was written.
+    marks: bool,
     waits: bool,
     writing: bool,
 }
 
 impl Updates {
-    pub(super) fn new(presence: Presence) -> Updates {
-        Updates { wanted: presence, waits: false, writing: false }
+    pub(super) fn new(presence: Presence, marks: bool) -> Updates {
+        Updates { wanted: presence, marks, waits: false, writing: false }
     }
 
     /// Whether there is something to write, and nothing in its way but the budget.
@@ -72,6 +74,7 @@ impl Updates {
             return Answer::Ok(coalesced());
         }
         match entry.update(Record::Presence(self.wanted.clone())).await {
+            Ok(mark) if self.marks => Answer::Ok(marks::reply(&mark)),
             Ok(_) => Answer::Ok(Json::empty()),
             Err(error) => Answer::Error(connector::refused(&error)),
         }
