@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, step by step, and an honest account of it at the end.
 
 mod fuzz;
+mod schema;
 mod steps;
 mod summary;
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::{arrows, process, web};
 
-use super::fuzz;
+use super::{fuzz, schema};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -66,6 +66,13 @@ pub(crate) const STEPS: &[Step] = &[
         after: &[],
         prepare: fuzz::prepare,
         run: fuzz::run,
+    },
+    Step {
+        name: "api",
+        what: "the API against its own description, by schemathesis",
+        after: &[],
+        prepare: schema::prepare,
+        run: schema::run,
     },
     Step {
         name: "clients",
