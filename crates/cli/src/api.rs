@@ -63,14 +63,39 @@ impl Api {
         self.answer(self.agent.delete(format!("{}{path}", self.base))).map(drop)
     }
 
+    /// Has something done.
+    ///
+    /// # Errors
+    /// The node is not there, or refuses (its reason is passed on).
+    pub(crate) fn post(&self, path: &str) -> Result<(), Failure> {
+        let request = self.prepared(self.agent.post(format!("{}{path}", self.base)));
+        self.read(request.send_empty()).map(drop)
+    }
+
+    /// Puts a resource where it was not.
+    ///
+    /// # Errors
+    /// The node is not there, or refuses (its reason is passed on).
+    pub(crate) fn put(&self, path: &str) -> Result<(), Failure> {
+        let request = self.prepared(self.agent.put(format!("{}{path}", self.base)));
+        self.read(request.send_empty()).map(drop)
+    }
+
     fn answer(&self, request: ureq::RequestBuilder<ureq::typestate::WithoutBody>) -> Result<String, Failure> {
-        let mut request = request.config().timeout_global(Some(self.timeout)).build();
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        self.read(self.prepared(request).call())
+    }
+
+    fn prepared<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        let request = request.config().timeout_global(Some(self.timeout)).build();
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
         }
+    }
+
+    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<String, Failure> {
         let base = &self.base;
-        let mut answer = request
-            .call()
+        let mut answer = answer
             .map_err(|error| Failure::failed(format!("no answer from {base}: {error}; is a node running there?")))?;
         let status = answer.status();
         let body = answer
@@ -154,6 +179,15 @@ pub(crate) struct Health {
     pub(crate) nodes: Vec<NodeHealth>,
     #[serde(default)]
     pub(crate) joining: Vec<Joining>,
+    #[serde(default)]
+    pub(crate) apart: bool,
+    #[serde(default = "answered")]
+    pub(crate) live_queries: bool,
+}
+
+/// Live queries are answered where a node says nothing of them.
+fn answered() -> bool {
+    true
 }
 
 /// On how many nodes the world is proved to be the same.

@@ -296,6 +296,22 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Let the node that is asked leave the cluster and work alone; its clients stay
+    Leave {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Let the node that is asked take part in the cluster again
+    Join {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Turn live queries of the node that is asked on or off; while they are off, clients are told to poll
+    LiveQueries {
+        state: OnOff,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// Say that an unreachable node will not come back: its entries leave the world of the node that is asked
     Forget {
         /// The node that will not come back
@@ -303,6 +319,15 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+}
+
+/// How a switch is to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// As it is at the start
+    On,
+    /// Only where it is in the way
+    Off,
 }
 
 /// Which node to ask, and how to answer.

@@ -35,6 +35,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Cluster(ClusterCommand::Matrix { node }) => matrix::run(&node),
+        Command::Cluster(ClusterCommand::Leave { node }) => cluster::set_apart(true, &node),
+        Command::Cluster(ClusterCommand::Join { node }) => cluster::set_apart(false, &node),
+        Command::Cluster(ClusterCommand::LiveQueries { state, node }) => cluster::set_live_queries(state, &node),
         Command::Cluster(ClusterCommand::Forget { name, node }) => cluster::forget(&name, &node),
         Command::Why { kind, id, node } => why::run(&kind, &id, &node),
         Command::Token(command) => token::run(command),

@@ -17,7 +17,7 @@ pub(crate) struct ErrorBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorJson {
     /// For programs: `invalid_parameter`, `unknown_parameter`, `not_found`, `unauthorized`, `method_not_allowed`,
-    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected`, `unknown`, `gone`, `busy`, `mark_not_reached` or `internal`.
+    /// `foreign_origin`, `not_unreachable`, `stopping`, `misdirected`, `unknown`, `gone`, `busy`, `live_queries_off`, `mark_not_reached` or `internal`.
     code: &'static str,
     /// The parameter that is meant, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +58,8 @@ pub(crate) enum ApiError {
     Gone { what: &'static str },
     /// There is no room for another one.
     Busy { what: &'static str },
+    /// An operator turned live queries off.
+    LiveQueriesOff,
     /// This node has not seen in time what the request asked for.
     MarkNotReached { message: String },
     /// A defect of this program.
@@ -89,7 +91,9 @@ impl ApiError {
             ApiError::NotUnreachable => StatusCode::CONFLICT,
             ApiError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            ApiError::Unknown { .. } | ApiError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Unknown { .. } | ApiError::Busy { .. } | ApiError::LiveQueriesOff => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ApiError::Gone { .. } => StatusCode::GONE,
             ApiError::MarkNotReached { .. } => StatusCode::GATEWAY_TIMEOUT,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -130,6 +134,10 @@ impl ApiError {
             ApiError::Unknown { message } => plain("unknown", message),
             ApiError::Gone { what } => plain("gone", format!("this {what} is kept no longer, or is another node's: start over")),
             ApiError::Busy { what } => plain("busy", format!("there is no room for another {what}: try again in a while")),
+            ApiError::LiveQueriesOff => plain(
+                "live_queries_off",
+                "an operator turned live queries off: ask for the list again and again instead (polling), without /live in the path".to_owned(),
+            ),
             ApiError::MarkNotReached { message } => plain("mark_not_reached", message),
             ApiError::Internal => plain("internal", "the node failed to answer this, its log says why".to_owned()),
         };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{Generation, Key, Kind, NodeName, SensorId, Stamp};
+use sensocto_model::{Generation, Key, Kind, NodeName, Origin, SensorId, Stamp};
 use sensocto_registry::{ChangeError, Event, EventKind, Mark, Output, RegisterError, Registration, Registry};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ pub(crate) struct Driver {
     done: Vec<Done>,
     addresses: BTreeMap<NodeName, (Generation, Option<SocketAddr>)>,
     ended: watch::Sender<Option<EndCause>>,
+    /// This node works alone: nothing is sent, and nothing is taken in.
+    apart: bool,
     dirty: bool,
 }
 
@@ -74,6 +76,7 @@ impl Driver {
             done: Vec::new(),
             addresses: BTreeMap::new(),
             ended,
+            apart: false,
             dirty: true,
         }
     }
@@ -173,6 +176,8 @@ impl Driver {
 
     fn carry_out(&mut self, output: Output, events: &mut Vec<Event>) {
         match output {
+            // Digests show what was not sent, once the others hear them again.
+            Output::Publish(_) if self.apart => {}
             Output::Publish(frame) => {
                 self.inner.metrics.published(frame.len());
                 self.inner.engine.publish(frame);
@@ -248,6 +253,10 @@ impl Driver {
                 let result = self.registry.update(record, stamp);
                 self.done.push(Done::Updated(reply, result));
             }
+            Command::SetApart { apart, reply } => {
+                self.set_apart(apart);
+                self.done.push(Done::Confirmed(reply, apart));
+            }
             Command::ConfirmLoss { node, reply } => {
                 let confirmed = self.registry.confirm_loss(&node, now);
                 tracing::info!(%node, confirmed, "an operator said that a node will not come back");
@@ -255,6 +264,24 @@ impl Driver {
                 self.done.push(Done::Confirmed(reply, confirmed));
             }
         }
+    }
+
+    /// Who is there is known all the time; the registry is told of it while this node takes part.
+    fn set_apart(&mut self, apart: bool) {
+        let now = self.inner.clock.now();
+        self.apart = apart;
+        self.registry.set_apart(apart, now);
+        for (node, (generation, _)) in &self.addresses {
+            let origin = Origin { node: node.clone(), generation: *generation };
+            if apart {
+                self.registry.handle_peer_down(&origin, now);
+                self.inner.breakers.open(node, now.mono);
+            } else {
+                self.registry.handle_peer_up(&origin, now);
+                self.spawn_probe(node.clone());
+            }
+        }
+        self.dirty = true;
     }
 
     fn take_answered(&mut self, answered: Answered) {
@@ -282,14 +309,17 @@ impl Driver {
         let now = self.inner.clock.now();
         self.dirty = true;
         match inbound {
+            Inbound::Frame(_) | Inbound::Question(_) if self.apart => {}
             Inbound::Frame(frame) => self.take_frame(&frame),
             Inbound::Question(question) => self.answer(question),
             Inbound::Up(origin, _) | Inbound::Down(origin) if origin == self.inner.me => {}
             Inbound::Up(origin, _) if origin.node == self.inner.me.node => self.name_conflict(origin.generation),
             Inbound::Up(origin, address) => {
                 tracing::info!(node = %origin.node, generation = %origin.generation, "a node is there");
-                self.registry.handle_peer_up(&origin, now);
-                self.spawn_probe(origin.node.clone());
+                if !self.apart {
+                    self.registry.handle_peer_up(&origin, now);
+                    self.spawn_probe(origin.node.clone());
+                }
                 self.addresses.insert(origin.node, (origin.generation, address));
                 self.show_addresses();
             }
@@ -353,7 +383,7 @@ impl Driver {
         self.inner.breakers.retain(|node| world.view.nodes().contains_key(node));
         self.inner.remote.retain(|node| world.view.nodes().contains_key(node));
         self.inner.hellos.retain(|node| world.view.nodes().contains_key(node));
-        let reachable = |node: &NodeName| self.addresses.contains_key(node);
+        let reachable = |node: &NodeName| !self.apart && self.addresses.contains_key(node);
         for node in self.inner.breakers.due_probes(mono).into_iter().filter(reachable) {
             self.spawn_probe(node);
         }

@@ -139,7 +139,9 @@ pub trait Engine: Send + Sync + 'static {
     fn send(&self, to: &NodeName, lane: Lane, frame: Vec<u8>);
     /// Asks one node. The last reply is always [`Reply::End`], at the latest after `timeout` without one.
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply>;
-    /// Leaves the cluster. Frames that were published before still leave.
+    /// Lets the other nodes see this one, or not. Questions and frames may still come while they do not. `false` where that did not work.
+    fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool>;
+    /// Leaves the cluster for good. Frames that were published before still leave.
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()>;
     /// Frames that were dropped because the driver did not keep up.
     fn inbound_dropped(&self) -> u64;
@@ -172,6 +174,10 @@ impl Engine for NoEngine {
     fn query(&self, _to: &NodeName, _purpose: Purpose, _payload: Vec<u8>, _timeout: Duration) -> mpsc::Receiver<Reply> {
         // A channel whose sender is gone: whoever reads it sees the end at once.
         mpsc::channel(1).1
+    }
+
+    fn show(&self, _visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
+        Box::pin(async { true })
     }
 
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {

@@ -64,6 +64,10 @@ pub(crate) enum Command {
         node: NodeName,
         reply: oneshot::Sender<bool>,
     },
+    SetApart {
+        apart: bool,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// Entries whose holders are gone. There are never more than entries, so it needs no other bound, and nothing here is ever dropped.
@@ -101,6 +105,7 @@ pub(crate) struct Inner {
     pub(crate) live: crate::live::Requests,
     pub(crate) history: crate::why::History,
     pub(crate) recent: crate::recent::Recent,
+    pub(crate) switches: crate::switches::Switches,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) fresh_for: Duration,
     pub(crate) join: Vec<(String, SocketAddr)>,
@@ -344,6 +349,8 @@ impl Handle {
             identical: Identical { nodes: fresh, of: nodes.len() },
             nodes,
             joining,
+            apart: self.is_apart(),
+            live_queries: self.answers_live_queries(),
         }
     }
 

@@ -28,6 +28,10 @@ pub struct ClusterHealth {
     pub nodes: Vec<NodeHealth>,
     /// The addresses that this node was told to join.
     pub joining: Vec<Joining>,
+    /// Whether an operator let it leave the cluster and work alone.
+    pub apart: bool,
+    /// Whether it answers live queries.
+    pub live_queries: bool,
 }
 
 /// How many copies are proved to be the same as their origins'.

@@ -26,6 +26,7 @@ mod propagation;
 mod recent;
 mod remote;
 mod signals;
+mod switches;
 mod why;
 mod world;
 

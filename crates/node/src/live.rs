@@ -82,6 +82,8 @@ pub enum LiveStart {
 pub enum LiveError {
     /// As many are open as may be.
     Full,
+    /// An operator turned live queries off: lists are to be asked for instead.
+    Off,
     /// The node is stopping.
     Stopping,
 }
@@ -93,7 +95,7 @@ pub enum LiveNext {
     Update(Arc<LiveUpdate>),
     /// The subscriber was too slow: it has to open the window anew.
     Behind,
-    /// The node stopped.
+    /// The node stopped, or live queries were turned off.
     Closed,
 }
 
@@ -214,10 +216,17 @@ impl Windows {
     /// Runs until the node stops.
     pub(crate) async fn run(mut self) {
         let stopping = self.handle.stopping().clone();
+        let mut switch = self.handle.live_switch();
         loop {
             let wake = self.wake();
             tokio::select! {
                 () = stopping.cancelled() => return,
+                // Its sender lives as long as the handle here does.
+                _ = switch.changed() => {
+                    if !*switch.borrow_and_update() {
+                        self.end_all();
+                    }
+                }
                 Some(request) = self.requests.recv() => self.open(request),
                 Some(spec) = self.closed.1.recv() => self.left(&spec),
                 next = next_of(&self.handle, &mut self.subscription) => self.take(next),
@@ -260,6 +269,11 @@ impl Windows {
 
     fn open(&mut self, request: Request) {
         let Request { spec, resume, lost, reply } = request;
+        if !self.handle.answers_live_queries() {
+            // Whoever asked may have gone away.
+            let _ = reply.send(Err(LiveError::Off));
+            return;
+        }
         if self.subscription.is_none() {
             self.subscription = Some(self.handle.subscribe());
         }
@@ -300,6 +314,14 @@ impl Windows {
         let subscription = LiveSubscription { start: Some(start), updates, spec, closed: self.closed.0.clone() };
         // A subscription that nobody takes is dropped, and so counted as gone.
         let _ = reply.send(Ok(subscription));
+    }
+
+    /// Ends every window; its subscribers see that no more comes.
+    fn end_all(&mut self) {
+        self.shared.clear();
+        self.specs.clear();
+        self.live = Live::default();
+        self.subscription = None;
     }
 
     fn left(&mut self, spec: &WindowSpec) {

@@ -196,6 +196,7 @@ impl Node {
             live,
             history: crate::why::History::default(),
             recent: crate::recent::Recent::default(),
+            switches: crate::switches::Switches::default(),
             engine,
             fresh_for: config.registry.fresh_for,
             join,

@@ -296,6 +296,50 @@ async fn every_node_measures_how_long_changes_take_from_every_other_one() {
     stop(nodes).await;
 }
 
+async fn a_node_leaves_and_joins_and_its_clients_see_stale_marks(nodes: Vec<Node>) {
+    let (a, b) = (nodes[0].handle(), nodes[1].handle());
+    let _on_a = a.register_sensor(sensor("s1")).await.expect("registered");
+    let _on_b = b.register_sensor(sensor("s2")).await.expect("registered");
+    until(&a, "it sees b's", |world| owner(world, "s2").is_some() && proved(world, nodes.len())).await;
+    until(&b, "it sees a's", |world| owner(world, "s1").is_some()).await;
+    let mut watched = a.subscribe();
+    a.set_apart(true).await.expect("it leaves");
+    assert!(a.is_apart() && a.cluster_health().apart);
+    until(&b, "for b, a is gone, and then its sensor", |world| owner(world, "s1").is_none()).await;
+    // By now a's own grace for b would be over as well.
+    let while_apart = b.register_sensor(sensor("s3")).await.expect("registered");
+    let alone = a.register_sensor(sensor("s4")).await.expect("it works alone");
+    let world = a.world();
+    let held = world.view.get(Kind::Sensor, "s2").expect("what b left is there");
+    assert_eq!(world.view.freshness(held, a.clock().mono()).0, Freshness::Orphaned);
+    assert!(owner(&world, "s3").is_none() && owner(&b.world(), "s4").is_none());
+    a.set_apart(false).await.expect("it joins");
+    for (handle, other) in [(&a, "s3"), (&b, "s4"), (&b, "s1")] {
+        until(handle, "both see everything", |world| owner(world, other).is_some() && proved(world, nodes.len())).await;
+    }
+    while let Some(next) = a.try_next(&mut watched) {
+        let Next::Batch(batch) = next else { panic!("{next:?}") };
+        let left = |event: &&sensocto_node::Event| matches!(event.kind, sensocto_node::EventKind::Unregistered(_));
+        assert_eq!(
+            batch.events.iter().find(left).map(|event| event.key.to_string()),
+            None,
+            "nothing left for a's clients"
+        );
+    }
+    drop((while_apart, alone));
+    stop(nodes).await;
+}
+
+#[tokio::test]
+async fn in_memory_a_node_leaves_and_joins() {
+    a_node_leaves_and_joins_and_its_clients_see_stale_marks(memory_cluster(&["a", "b"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_zenoh_a_node_leaves_and_joins() {
+    a_node_leaves_and_joins_and_its_clients_see_stale_marks(zenoh_cluster(&["a", "b"]).await).await;
+}
+
 #[tokio::test]
 async fn a_sensor_is_not_found_only_when_nobody_who_could_know_it_says_so() {
     let hub = Hub::default();

@@ -190,6 +190,8 @@ pub struct Registry {
     peers: BTreeMap<NodeName, Peer>,
     view: View,
     nodes_dirty: bool,
+    /// This node left the cluster: what the others left here waits for them, however long it takes.
+    apart: bool,
     departing: VecDeque<Departing>,
     outputs: VecDeque<Output>,
     next_ask: u64,
@@ -218,6 +220,7 @@ impl Registry {
             awake_at: now.mono,
             peers: BTreeMap::new(),
             nodes_dirty: true,
+            apart: false,
             departing: VecDeque::new(),
             outputs: VecDeque::new(),
             next_ask: 1,

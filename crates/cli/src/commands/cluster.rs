@@ -4,12 +4,15 @@ use sensocto_node::NodeName;
 use serde_json::value::RawValue;
 
 use crate::api::{Api, Health};
-use crate::args::NodeArgs;
+use crate::args::{NodeArgs, OnOff};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
 
 pub(crate) const HEALTH: &str = "/api/v1/cluster/health";
 const NODES: &str = "/api/v1/cluster/nodes";
+const LEAVE: &str = "/api/v1/cluster/leave";
+const JOIN: &str = "/api/v1/cluster/join";
+const LIVE_QUERIES: &str = "/api/v1/cluster/live_queries";
 
 pub(super) fn status(args: &NodeArgs) -> Result<(), Failure> {
     let api = Api::new(&args.url, args.token.as_deref())?;
@@ -33,17 +36,38 @@ pub(super) fn forget(name: &str, args: &NodeArgs) -> Result<(), Failure> {
     Ok(output::line(&format!("{name} is forgotten by the node at {}", args.url))?)
 }
 
+/// Lets a node leave the cluster, or join it again.
+pub(super) fn set_apart(apart: bool, args: &NodeArgs) -> Result<(), Failure> {
+    let (path, done) = if apart { (LEAVE, "works alone") } else { (JOIN, "takes part in the cluster") };
+    Api::new(&args.url, args.token.as_deref())?.post(path)?;
+    Ok(output::line(&format!("the node at {} {done}", args.url))?)
+}
+
+/// Turns live queries of a node on or off.
+pub(super) fn set_live_queries(state: OnOff, args: &NodeArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.url, args.token.as_deref())?;
+    let done = match state {
+        OnOff::On => api.put(LIVE_QUERIES).map(|()| "answers live queries"),
+        OnOff::Off => api.delete(LIVE_QUERIES).map(|()| "answers no live queries: its clients poll"),
+    };
+    Ok(output::line(&format!("the node at {} {}", args.url, done?))?)
+}
+
 fn shown(health: &Health) -> Vec<String> {
-    let Health { node, sensors, connectors, rooms, users, identical, nodes, joining } = health;
-    let mut lines = vec![
-        format!(
-            "node {}: {sensors} sensors, {connectors} connectors, {rooms} rooms, {users} users; identical on {} of {} nodes",
-            printable(node),
-            identical.nodes,
-            identical.of
-        ),
-        String::new(),
-    ];
+    let Health { node, sensors, connectors, rooms, users, identical, nodes, joining, apart, live_queries } = health;
+    let mut lines = vec![format!(
+        "node {}: {sensors} sensors, {connectors} connectors, {rooms} rooms, {users} users; identical on {} of {} nodes",
+        printable(node),
+        identical.nodes,
+        identical.of
+    )];
+    if *apart {
+        lines.push("it left the cluster and works alone (`sensocto cluster join` ends that)".to_owned());
+    }
+    if !live_queries {
+        lines.push("it answers no live queries (`sensocto cluster live-queries on` ends that)".to_owned());
+    }
+    lines.push(String::new());
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut table = Table::new(&[
         "NODE",

@@ -108,6 +108,16 @@ fn checks(app: &App) -> BTreeMap<&'static str, Check> {
                 format!("the load is {}{memory}: windows are longer", load.level.as_str())
             }),
         ),
+        (
+            "apart",
+            Check::of(!health.apart, Outcome::Degraded, || "an operator let the node leave the cluster".to_owned()),
+        ),
+        (
+            "live_queries",
+            Check::of(health.live_queries, Outcome::Degraded, || {
+                "an operator turned them off: clients poll".to_owned()
+            }),
+        ),
         ("accepting", Check::of(!stopping, Outcome::Failed, || "the node is stopping".to_owned())),
         (
             "world",

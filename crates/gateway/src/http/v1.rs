@@ -8,6 +8,7 @@ mod mark;
 mod propagation;
 mod rooms;
 mod sensors;
+mod switches;
 mod users;
 mod why;
 
@@ -38,6 +39,9 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::forget))
         .routes(routes!(propagation::propagation))
+        .routes(routes!(switches::leave))
+        .routes(routes!(switches::join))
+        .routes(routes!(switches::live_on, switches::live_off))
         .routes(routes!(counts::counts))
         .routes(routes!(live::live))
         .routes(routes!(mark::mark))

@@ -190,3 +190,32 @@ async fn what_was_written_on_one_node_is_read_on_another_over_sockets() {
         running.stop().await;
     }
 }
+
+#[tokio::test]
+async fn where_live_queries_are_off_clients_are_told_to_poll() {
+    let running = Running::local().await;
+    let client = client(&running).await;
+    let window = params(json!({"window": {"limit": 2}}));
+    let mut open = client.join("discovery:sensors", window.clone()).await.expect("joined");
+    next(&mut open, "page").await;
+    assert_eq!(running.request("DELETE", "/api/v1/cluster/live_queries", "").await.status, 204);
+    let refused = next(&mut open, "refused").await;
+    assert_eq!(
+        (&refused["reason"], &refused["instead"]),
+        (&json!("live_queries_off"), &json!("poll GET /api/v1/sensors"))
+    );
+    let mut later = client.join("discovery:sensors:later", window.clone()).await.expect("joined");
+    assert_eq!(next(&mut later, "refused").await["reason"], "live_queries_off");
+    let stream = running.get("/api/v1/live/sensors").await;
+    assert_eq!((stream.status, &stream.json()["error"]["code"]), (503, &json!("live_queries_off")));
+    assert!(stream.json()["error"]["message"].as_str().expect("a text").contains("polling"));
+    assert_eq!(running.get("/api/v1/cluster/health").await.json()["live_queries"], false);
+    assert_eq!(running.get("/health/ready").await.json()["checks"]["live_queries"]["status"], "degraded");
+
+    let page = "Origin: http://evil.example\r\n";
+    assert_eq!(running.request("PUT", "/api/v1/cluster/live_queries", page).await.status, 403);
+    assert_eq!(running.request("PUT", "/api/v1/cluster/live_queries", "").await.status, 204);
+    let mut again = client.join("discovery:sensors:again", window).await.expect("joined");
+    next(&mut again, "page").await;
+    running.stop().await;
+}

@@ -139,6 +139,14 @@ impl Engine for MemoryEngine {
         receiver
     }
 
+    fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
+        for other in self.hub.others(&self.me.node) {
+            let me = self.me.clone();
+            other.send(if visible { Inbound::Up(me, None) } else { Inbound::Down(me) });
+        }
+        Box::pin(async { true })
+    }
+
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {
         self.hub.disconnect(&self.me);
         Box::pin(async {})

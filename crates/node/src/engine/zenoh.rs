@@ -64,6 +64,8 @@ pub(crate) struct ZenohEngine {
     publisher: Publisher<'static>,
     dropped: Arc<AtomicU64>,
     signals_dropped: Arc<AtomicU64>,
+    /// The key of the token.
+    alive: String,
     // Undeclared when dropped, which tells the others that this node is gone.
     token: std::sync::Mutex<Option<LivelinessToken>>,
 }
@@ -100,10 +102,10 @@ impl ZenohEngine {
             .await
             .map_err(engine_error)?;
         let alive = format!("{prefix}/alive/{}/{}/{}", me.node, me.generation, peer.listen);
-        let token = session.liveliness().declare_token(alive).await.map_err(engine_error)?;
+        let token = session.liveliness().declare_token(alive.clone()).await.map_err(engine_error)?;
         watch_liveliness(&session, &prefix, inbound).await.map_err(engine_error)?;
         let token = std::sync::Mutex::new(Some(token));
-        let engine = ZenohEngine { session, prefix, publisher, dropped, signals_dropped, token };
+        let engine = ZenohEngine { session, prefix, publisher, dropped, signals_dropped, alive, token };
         Ok((engine, Received { discovery, signals }))
     }
 }
@@ -333,6 +335,28 @@ impl Engine for ZenohEngine {
             let _ = sender.send(Reply::End { complete }).await;
         });
         receiver
+    }
+
+    fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let held = self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let shown = match (held, visible) {
+                (Some(token), false) => return token.undeclare().await.is_ok(),
+                (None, false) => return true,
+                (Some(token), true) => Ok(token),
+                (None, true) => self.session.liveliness().declare_token(self.alive.clone()).await,
+            };
+            match shown {
+                Ok(token) => {
+                    *self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(token);
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "this node cannot be shown to the others");
+                    false
+                }
+            }
+        })
     }
 
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {

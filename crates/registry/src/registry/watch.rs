@@ -53,6 +53,25 @@ impl Registry {
         self.nodes_dirty = true;
     }
 
+    /// An operator lets this node work alone, or not any more. Alone, it goes on showing what others left here, as long as it takes; each
+    /// grace begins anew when it is back.
+    pub fn set_apart(&mut self, apart: bool, now: Now) {
+        self.awake(now);
+        if self.apart && !apart {
+            let keep_until = now.mono + self.config.grace;
+            for peer in self.peers.values_mut() {
+                if peer.state == PeerState::Unreachable {
+                    peer.since = now.mono;
+                }
+                for retired in &mut peer.retired {
+                    retired.remove_at = retired.remove_at.max(keep_until);
+                }
+            }
+        }
+        self.apart = apart;
+        self.nodes_dirty = true;
+    }
+
     /// A frame of a node came.
     pub(super) fn heard(&mut self, node: &NodeName, now: Now) {
         let Some(peer) = self.peers.get_mut(node) else { return };
@@ -175,13 +194,13 @@ impl Registry {
             self.nodes_dirty = true;
         }
         let over = now.mono >= peer.since + grace || planted::is(Fault::GraceForgotten);
-        if peer.state == PeerState::Unreachable && over && !planted::is(Fault::NeverRemoved) {
+        if peer.state == PeerState::Unreachable && over && !self.apart && !planted::is(Fault::NeverRemoved) {
             self.remove_or_hold(node, now);
         }
         let Some(peer) = self.peers.get_mut(node) else { return };
         let mut over = Vec::new();
         peer.retired.retain_mut(|retired| {
-            let keep = now.mono < retired.remove_at && retired.entries.len() > 0;
+            let keep = (now.mono < retired.remove_at || self.apart) && retired.entries.len() > 0;
             let keep = keep || planted::is(Fault::RetiredForever);
             if !keep {
                 reached::at(if retired.entries.len() == 0 { Point::RetiredAllBack } else { Point::RetiredOver });
@@ -255,11 +274,12 @@ impl Registry {
         let state = match peer.state {
             PeerState::Alive => Some(peer.heard_at + self.config.suspect_after),
             PeerState::Suspect => Some(peer.heard_at + self.config.unreachable_after),
+            PeerState::Unreachable if self.apart => None,
             PeerState::Unreachable if peer.cause == StateCause::Held => Some(peer.since + self.config.long_grace),
             PeerState::Unreachable => Some(peer.since + self.config.grace),
             PeerState::Local | PeerState::Removed => None,
         };
-        let retired = peer.retired.iter().map(|retired| retired.remove_at).min();
+        let retired = peer.retired.iter().map(|retired| retired.remove_at).min().filter(|_| !self.apart);
         let asking = match &peer.asking {
             Some(asking) => Some(asking.deadline),
             None => peer.behind_at(self.config.ask_pause),

@@ -24,7 +24,10 @@ async fn a_node_that_runs_is_live_and_ready() {
     let ready = running.get("/health/ready").await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("healthy")), "{ready:?}");
     let ok = json!({"status": "ok"});
-    assert_eq!(ready.json()["checks"], json!({"accepting": ok, "joining": ok, "load": ok, "peers": ok, "world": ok}));
+    assert_eq!(
+        ready.json()["checks"],
+        json!({"accepting": ok, "apart": ok, "joining": ok, "live_queries": ok, "load": ok, "peers": ok, "world": ok})
+    );
     running.stop().await;
 }
 
@@ -108,6 +111,9 @@ async fn the_description_has_every_route_and_a_page() {
     let paths: Vec<&str> = document["paths"].as_object().expect("an object").keys().map(String::as_str).collect();
     let expected = [
         "/api/v1/cluster/health",
+        "/api/v1/cluster/join",
+        "/api/v1/cluster/leave",
+        "/api/v1/cluster/live_queries",
         "/api/v1/cluster/nodes",
         "/api/v1/cluster/nodes/{name}",
         "/api/v1/cluster/propagation",

@@ -36,6 +36,10 @@ pub(super) struct ClusterHealthJson {
     nodes: Vec<NodeHealthJson>,
     /// The addresses that the answering node was told to join.
     joining: Vec<JoiningJson>,
+    /// Whether an operator let the answering node leave the cluster and work alone.
+    apart: bool,
+    /// Whether the answering node answers live queries.
+    live_queries: bool,
 }
 
 /// On how many nodes the entries are proved to be what the answering node holds.
@@ -191,6 +195,8 @@ fn health_json(health: ClusterHealth) -> ClusterHealthJson {
         identical: IdenticalJson { nodes: health.identical.nodes, of: health.identical.of },
         nodes: health.nodes.iter().map(node_json).collect(),
         joining: health.joining.into_iter().map(joining_json).collect(),
+        apart: health.apart,
+        live_queries: health.live_queries,
     }
 }
 

@@ -65,7 +65,7 @@ impl Parameters for LiveQuery {
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping, or as many windows are open as may be", body = ErrorBody),
+        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
         (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
@@ -96,6 +96,7 @@ impl Following {
     async fn open(app: Arc<App>, spec: WindowSpec, resume: Option<LiveCursor>) -> Result<Following, ApiError> {
         let mut subscription = app.handle.live(spec.clone(), resume).await.map_err(|error| match error {
             LiveError::Full => ApiError::Busy { what: "live query" },
+            LiveError::Off => ApiError::LiveQueriesOff,
             LiveError::Stopping => ApiError::Stopping,
         })?;
         let start = subscription.take_start().map(|start| live::start(&app.handle, &spec, start));

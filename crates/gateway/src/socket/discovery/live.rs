@@ -64,6 +64,9 @@ struct Nodes<'a> {
 #[derive(Serialize)]
 struct Refused {
     reason: &'static str,
+    /// What to do instead, where there is something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead: Option<&'static str>,
 }
 
 impl LiveChannel {
@@ -131,22 +134,26 @@ impl LiveChannel {
                 self.nodes = live::nodes(handle, &handle.world().view);
                 self.subscription = Some(subscription);
             }
-            What::Opened(Err(error)) => {
-                let reason = match error {
-                    LiveError::Full => "too_many_windows",
-                    LiveError::Stopping => "stopping",
-                };
-                let json = serde_json::to_string(&Refused { reason }).unwrap_or_default().into();
-                self.waiting.push_back(LiveMessage { event: "refused", cursor: None, json });
-            }
+            What::Opened(Err(error)) => self.refuse(error),
             What::Next(LiveNext::Update(update), subscription) => {
                 self.waiting.push_back(live::message(handle, &update));
                 self.subscription = Some(subscription);
             }
             What::Next(LiveNext::Behind, _) => return true,
+            What::Next(LiveNext::Closed, _) if !handle.answers_live_queries() => self.refuse(LiveError::Off),
             What::Next(LiveNext::Closed, _) | What::Ended => {}
         }
         false
+    }
+
+    fn refuse(&mut self, error: LiveError) {
+        let (reason, instead) = match error {
+            LiveError::Full => ("too_many_windows", None),
+            LiveError::Off => ("live_queries_off", Some("poll GET /api/v1/sensors")),
+            LiveError::Stopping => ("stopping", None),
+        };
+        let json = serde_json::to_string(&Refused { reason, instead }).unwrap_or_default().into();
+        self.waiting.push_back(LiveMessage { event: "refused", cursor: None, json });
     }
 
     /// What to tell a client that has room for it.

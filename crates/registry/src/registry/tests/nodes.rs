@@ -318,3 +318,31 @@ fn what_is_kept_leaves_when_it_is_confirmed_or_when_the_others_come_back() {
     cluster.run(ms(32_000));
     assert!(!cluster.view("b").nodes().contains_key("e"));
 }
+
+#[test]
+fn a_node_that_works_alone_keeps_what_the_others_left_and_finds_them_again() {
+    let mut cluster = three();
+    let before = (cluster.register("a", "s1", "x"), cluster.register("b", "s2", "x"));
+    cluster.run(ms(2_000));
+    cluster.heard("a");
+    let now = cluster.now_of("a");
+    cluster.registry("a").set_apart(true, now);
+    for other in ["b", "c"] {
+        cluster.cut("a", other);
+        cluster.notice_down("a", other);
+        cluster.notice_down(other, "a");
+    }
+    cluster.run(ms(90_000));
+    assert!(cluster.view("b").get(Kind::Sensor, "s1").is_none(), "b believes that a is gone");
+    assert!(cluster.view("a").get(Kind::Sensor, "s2").is_some(), "a knows that it left");
+    let now = cluster.now_of("a");
+    cluster.registry("a").set_apart(false, now);
+    for other in ["b", "c"] {
+        cluster.mend("a", other);
+        cluster.notice_up("a", other);
+        cluster.notice_up(other, "a");
+    }
+    cluster.run(ms(5_000));
+    cluster.check_converged();
+    assert!(cluster.heard("a").is_empty(), "nothing came and nothing went for whoever looks at a: {before:?}");
+}
