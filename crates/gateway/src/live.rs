@@ -1,14 +1,15 @@
-//! Live queries as clients hear them, the same over sockets and as server-sent events.
+//! Live queries as clients hear them, the same over sockets and as server-sent events, and whatever the list is of.
 
 use std::sync::Arc;
 
 use sensocto_node::{
-    Handle, LiveCursor, LiveStart, LiveUpdate, NodeView, Position, SensorQuery, WINDOW_MAX, WindowRow, WindowSpec,
+    Handle, ListQuery, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate, NodeView, View, WINDOW_MAX,
 };
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use crate::http::cursor::Bound;
-use crate::wire::{self, NodeJson, SensorJson};
+use crate::wire::{self, ConnectorJson, NodeJson, SensorJson, UserJson};
 
 /// Lines of a window where the subscriber does not say.
 pub(crate) const LIMIT_DEFAULT: usize = 100;
@@ -29,147 +30,186 @@ pub(crate) struct LiveMessage {
     pub(crate) json: Arc<str>,
 }
 
-#[derive(Serialize)]
-struct Page<'a> {
-    seq: u64,
-    total: usize,
-    node: &'a str,
-    /// Where this window begins; null where that is the start of the list.
-    after: Option<String>,
-    /// Where the window behind this one begins; null where nothing is behind it.
-    next: Option<String>,
-    resume: String,
-    /// False where the client asked to go on, and what it missed is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resumed: Option<bool>,
-    sensors: Vec<SensorJson<'a>>,
-    nodes: Vec<NodeJson>,
+/// What the lines of a list are called.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    lines: &'static str,
+    line: &'static str,
+    id: &'static str,
 }
 
-#[derive(Serialize)]
-struct Change<'a> {
-    seq: u64,
-    total: usize,
-    resume: String,
-    left: Vec<Gone<'a>>,
-    moved: Vec<Moved<'a>>,
-    entered: Vec<Entered<'a>>,
-    changed: Vec<SensorJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct Gone<'a> {
-    sensor_id: &'a str,
-    node: &'a str,
-    cause: &'static str,
-}
-
-#[derive(Serialize)]
-struct Moved<'a> {
-    at: usize,
-    sensor_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct Entered<'a> {
-    at: usize,
-    sensor: SensorJson<'a>,
-}
-
-#[derive(Serialize)]
-struct Total {
-    seq: u64,
-    total: usize,
-    resume: String,
-}
-
-fn json(value: &impl Serialize) -> Arc<str> {
-    // Plain structs of texts and numbers: there is no value of them that is refused.
-    serde_json::to_string(value).unwrap_or_default().into()
-}
-
-/// What a subscriber hears first.
-pub(crate) fn start(handle: &Handle, spec: &WindowSpec, start: LiveStart) -> Vec<LiveMessage> {
-    match start {
-        LiveStart::Page { world, stands, rows, total, cursor, lost } => {
-            let mono = handle.clock().mono();
-            let sensor = |row: &WindowRow| position(&world.view, spec, row);
-            let behind = rows.last().filter(|_| rows.len() >= spec.limit).and_then(sensor);
-            let bound = Bound::sensors(handle, &spec.query);
-            let (after, next) =
-                (spec.after.as_ref().map(|place| bound.cursor(place)), behind.map(|place| bound.cursor(&place)));
-            let (resume, resumed) = (cursor.to_string(), lost.then_some(false));
-            let sensors = rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono)).collect();
-            let nodes = nodes(handle, &world.view);
-            let node = handle.me().node.as_str();
-            let page = Page { seq: stands, total, node, after, next, resume, resumed, sensors, nodes };
-            vec![LiveMessage { event: "page", cursor: Some(cursor), json: json(&page) }]
-        }
-        LiveStart::Missed(updates) => updates.iter().map(|update| message(handle, update)).collect(),
+fn names(query: &ListQuery) -> Names {
+    match query {
+        ListQuery::Sensors(_) => Names { lines: "sensors", line: "sensor", id: "sensor_id" },
+        ListQuery::Connectors(_) => Names { lines: "connectors", line: "connector", id: "connector_id" },
+        ListQuery::Users(_) => Names { lines: "users", line: "user", id: "user_id" },
     }
 }
 
-fn position(view: &sensocto_node::View, spec: &WindowSpec, row: &WindowRow) -> Option<Position> {
-    view.position(spec.query.order, row.id())
+/// One line, in the form that the list over HTTP gives it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Sensor(Box<SensorJson<'a>>),
+    Connector(ConnectorJson<'a>),
+    User(UserJson<'a>),
+}
+
+fn line<'a>(handle: &Handle, view: &View, row: &'a ListRow) -> Option<Line<'a>> {
+    let mono = handle.clock().mono();
+    match row {
+        ListRow::Entry(held) => wire::sensor(view, held, mono)
+            .map(|sensor| Line::Sensor(Box::new(sensor)))
+            .or_else(|| wire::connector(view, held, mono).map(Line::Connector)),
+        ListRow::Person(person) => {
+            Some(Line::User(wire::user(view, &person.user_id, person.connections.iter(), None, mono)))
+        }
+    }
+}
+
+/// A line with what else is said of it.
+struct Said<'a> {
+    at: Option<usize>,
+    id: Option<(&'static str, &'a str)>,
+    line: Option<(&'static str, Line<'a>)>,
+    left: Option<(Option<&'a str>, &'static str)>,
+}
+
+impl Serialize for Said<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(at) = self.at {
+            map.serialize_entry("at", &at)?;
+        }
+        if let Some((name, id)) = self.id {
+            map.serialize_entry(name, id)?;
+        }
+        if let Some((name, line)) = &self.line {
+            map.serialize_entry(name, line)?;
+        }
+        if let Some((node, cause)) = self.left {
+            map.serialize_entry("node", &node)?;
+            map.serialize_entry("cause", cause)?;
+        }
+        map.end()
+    }
+}
+
+/// A JSON object whose keys are known when it is made.
+struct Object(String);
+
+impl Object {
+    fn new() -> Object {
+        Object("{".to_owned())
+    }
+
+    fn with(mut self, name: &str, value: &impl Serialize) -> Object {
+        // Texts, numbers and structs of them: there is no value of them that is refused.
+        let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        self.0.push_str(&format!("{comma}\"{name}\":{json}"));
+        self
+    }
+
+    fn json(mut self) -> Arc<str> {
+        self.0.push('}');
+        self.0.into()
+    }
+}
+
+/// What a subscriber hears first.
+pub(crate) fn start(handle: &Handle, spec: &ListSpec, start: LiveStart) -> Vec<LiveMessage> {
+    let query = &spec.query;
+    match start {
+        LiveStart::Page { world, stands, rows, total, cursor, lost } => {
+            let view = &world.view;
+            let behind = rows.last().filter(|_| rows.len() >= spec.limit).and_then(|row| query.position(view, row));
+            let bound = bound(handle, query);
+            let lines: Vec<Line<'_>> = rows.iter().filter_map(|row| line(handle, view, row)).collect();
+            let mut page = Object::new()
+                .with("seq", &stands)
+                .with("total", &total)
+                .with("node", &handle.me().node.as_str())
+                .with("after", &spec.after.as_ref().map(|place| bound.cursor(place)))
+                .with("next", &behind.map(|place| bound.cursor(&place)))
+                .with("resume", &cursor.to_string());
+            if lost {
+                page = page.with("resumed", &false);
+            }
+            let page = page.with(names(query).lines, &lines).with("nodes", &nodes(handle, view));
+            vec![LiveMessage { event: "page", cursor: Some(cursor), json: page.json() }]
+        }
+        LiveStart::Missed(updates) => updates.iter().map(|update| message(handle, query, update)).collect(),
+    }
 }
 
 /// What a subscriber hears next. The first who asks makes it for all.
-pub(crate) fn message(handle: &Handle, update: &LiveUpdate) -> LiveMessage {
+pub(crate) fn message(handle: &Handle, query: &ListQuery, update: &LiveUpdate) -> LiveMessage {
     let event = if update.difference.is_some() { "change" } else { "total" };
-    let json = update.rendered.get_or_init(|| rendered(handle, update));
+    let json = update.rendered.get_or_init(|| rendered(handle, query, update));
     LiveMessage { event, cursor: Some(Arc::clone(&update.cursor)), json: Arc::clone(json) }
 }
 
-fn rendered(handle: &Handle, update: &LiveUpdate) -> Arc<str> {
-    let (seq, total, view) = (update.world.seq, update.total, &update.world.view);
-    let resume = update.cursor.to_string();
-    let Some(difference) = &update.difference else { return json(&Total { seq, total, resume }) };
-    let mono = handle.clock().mono();
-    let left = difference.left.iter().map(|left| Gone {
-        sensor_id: left.row.id(),
-        node: left.row.held.origin.node.as_str(),
-        cause: left.cause.as_str(),
+fn rendered(handle: &Handle, query: &ListQuery, update: &LiveUpdate) -> Arc<str> {
+    let head = Object::new()
+        .with("seq", &update.world.seq)
+        .with("total", &update.total)
+        .with("resume", &update.cursor.to_string());
+    let Some(difference) = &update.difference else { return head.json() };
+    let (names, view) = (names(query), &update.world.view);
+    let nothing = || Said { at: None, id: None, line: None, left: None };
+    let left = difference.left.iter().map(|(row, cause)| Said {
+        id: Some((names.id, row.id())),
+        left: Some((row.node(), cause.as_str())),
+        ..nothing()
     });
-    let moved = difference.moved.iter().map(|(at, row)| Moved { at: *at, sensor_id: row.id() });
-    let entered = difference
-        .entered
-        .iter()
-        .filter_map(|(at, row)| Some(Entered { at: *at, sensor: wire::sensor(view, &row.held, mono)? }));
-    let changed = difference.changed.iter().filter_map(|row| wire::sensor(view, &row.held, mono));
-    json(&Change {
-        seq,
-        total,
-        resume,
-        left: left.collect(),
-        moved: moved.collect(),
-        entered: entered.collect(),
-        changed: changed.collect(),
-    })
+    let moved =
+        difference.moved.iter().map(|(at, row)| Said { at: Some(*at), id: Some((names.id, row.id())), ..nothing() });
+    let entered = difference.entered.iter().filter_map(|(at, row)| {
+        Some(Said { at: Some(*at), line: Some((names.line, line(handle, view, row)?)), ..nothing() })
+    });
+    let changed = difference.changed.iter().filter_map(|row| line(handle, view, row));
+    head.with("left", &left.collect::<Vec<_>>())
+        .with("moved", &moved.collect::<Vec<_>>())
+        .with("entered", &entered.collect::<Vec<_>>())
+        .with("changed", &changed.collect::<Vec<_>>())
+        .json()
 }
 
 /// The nodes as a client hears of them.
-pub(crate) fn nodes(handle: &Handle, view: &sensocto_node::View) -> Vec<NodeJson> {
+pub(crate) fn nodes(handle: &Handle, view: &View) -> Vec<NodeJson> {
     let mono = handle.clock().mono();
     let node = |node: &NodeView| wire::node(handle, node, mono);
     view.nodes().values().map(node).collect()
+}
+
+/// What the cursors of a list are bound to.
+fn bound(handle: &Handle, query: &ListQuery) -> Bound {
+    match query {
+        ListQuery::Sensors(query) => Bound::sensors(handle, query),
+        ListQuery::Connectors(filter) => Bound::new("connectors", &[filter.node.as_deref()]),
+        ListQuery::Users(filter) => Bound::new("users", &[filter.room.as_deref(), filter.node.as_deref()]),
+    }
 }
 
 /// The window that a client asks for, where its cursor is one of the same query. It begins `skip` lines behind the cursor, as the list
 /// is now; from then on it stays at the place that was found.
 pub(crate) fn spec(
     handle: &Handle,
-    query: SensorQuery,
+    query: ListQuery,
     after: Option<&str>,
     skip: usize,
     limit: usize,
-) -> Option<WindowSpec> {
-    let bound = Bound::sensors(handle, &query);
+) -> Option<ListSpec> {
+    let bound = bound(handle, &query);
     let mut after = match after {
         None => None,
         Some(after) => Some(bound.read(after)?),
     };
     if skip > 0 {
-        after = handle.world().view.place_behind(&query, after.as_ref(), skip, handle.clock().mono());
+        let view = &handle.world().view;
+        let passed = query.read(view, after.as_ref(), skip).0;
+        after = passed.last().and_then(|row| query.position(view, row)).or(after);
     }
-    (1..=WINDOW_MAX).contains(&limit).then_some(WindowSpec { query, after, limit })
+    (1..=WINDOW_MAX).contains(&limit).then_some(ListSpec { query, after, limit })
 }

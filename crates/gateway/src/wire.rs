@@ -67,6 +67,40 @@ pub(crate) struct ConnectorJson<'a> {
     pub(crate) age_ms: u64,
 }
 
+/// Somebody who is here, or was.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserJson<'a> {
+    pub(crate) user_id: &'a str,
+    /// As the newest connection says; null of somebody who left.
+    pub(crate) user_name: Option<&'a str>,
+    /// Whether at least one connection is left.
+    pub(crate) online: bool,
+    /// When the last connection left, in milliseconds since 1970 by this node's clock; null while the user is online.
+    pub(crate) last_seen_ms: Option<u64>,
+    /// Older ones first.
+    pub(crate) connections: Vec<ConnectionJson<'a>>,
+}
+
+/// One connection of somebody.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionJson<'a> {
+    /// What they use, for example `web`.
+    pub(crate) device: Option<&'a str>,
+    /// Where they are.
+    pub(crate) room_id: Option<&'a str>,
+    /// What they do there.
+    pub(crate) mode: Option<&'a str>,
+    /// Milliseconds since 1970 by that node's clock.
+    pub(crate) online_at: u64,
+    /// The node they are connected to.
+    pub(crate) node: &'a str,
+    /// `fresh`, `warming`, `stale` or `orphaned`: whether that node is known to be there.
+    pub(crate) freshness: &'static str,
+    /// What the application says about the connection.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) fields: Option<&'a RawValue>,
+}
+
 /// The last values of one sensor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StateJson<'a> {
@@ -166,6 +200,33 @@ pub(crate) fn connector<'a>(view: &View, held: &'a Held, mono: Duration) -> Opti
         freshness: freshness.as_str(),
         age_ms: millis(age),
     })
+}
+
+/// The JSON form of somebody, by one presence for each connection, the oldest first.
+pub(crate) fn user<'a>(
+    view: &View,
+    user_id: &'a str,
+    connections: impl Iterator<Item = &'a Held>,
+    last_seen_ms: Option<u64>,
+    mono: Duration,
+) -> UserJson<'a> {
+    let mut newest = None;
+    let connections: Vec<ConnectionJson<'a>> = connections
+        .filter_map(|held| {
+            let presence = held.entry.record().and_then(Record::as_presence)?;
+            newest = Some(presence.user_name.as_str());
+            Some(ConnectionJson {
+                device: presence.device.as_deref(),
+                room_id: presence.room_id.as_ref().map(sensocto_node::RoomId::as_str),
+                mode: presence.mode.as_deref(),
+                online_at: presence.online_at_ms,
+                node: held.origin.node.as_str(),
+                freshness: view.freshness(held, mono).0.as_str(),
+                fields: presence.fields.as_json().and_then(|json| serde_json::from_str(json).ok()),
+            })
+        })
+        .collect();
+    UserJson { user_id, user_name: newest, online: !connections.is_empty(), last_seen_ms, connections }
 }
 
 /// The JSON form of a sensor's last values. A value that is no JSON (which no gateway takes in) is left out.

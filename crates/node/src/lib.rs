@@ -38,7 +38,10 @@ pub use handle::{Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
 pub use hello::MatrixRow;
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
-pub use live::{LiveCursor, LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate, WINDOWS_MAX};
+pub use live::{
+    ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveError, LiveNext, LiveStart,
+    LiveSubscription, LiveUpdate, PersonRow, UserFilter, WINDOWS_BY_ID_MAX, WINDOWS_MAX,
+};
 pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
 pub use propagation::Propagation;
@@ -49,7 +52,7 @@ pub use sensocto_model::{
     SensorId, UserId, Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
-pub use sensocto_registry::live::{Difference, Left, LeftCause, WINDOW_MAX, WindowRow, WindowSpec};
+pub use sensocto_registry::live::{LeftCause, WINDOW_MAX};
 pub use sensocto_registry::{
     Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
     RegisterError, Room, SensorFilter, SensorQuery, View, fold,

@@ -2,23 +2,28 @@
 //!
 //! Subscribers of the same window share it: it is read once, and what they are told is made once.
 
+mod by_ids;
 mod cursor;
+mod list;
+mod lists;
 mod resume;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sensocto_model::Origin;
-use sensocto_registry::live::{Difference, Live, WindowId, WindowRow, WindowSpec};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::handle::Handle;
 use crate::world::{Next, Subscription, World};
+pub use by_ids::WINDOWS_BY_ID_MAX;
 pub use cursor::LiveCursor;
+pub use list::{ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, PersonRow, UserFilter};
+use lists::{Id, Lists};
+pub use told::{LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate};
 
 /// Windows that may be open at one time. Further ones are refused.
 pub const WINDOWS_MAX: usize = 20_000;
@@ -37,108 +42,9 @@ const TOTALS: Duration = Duration::from_millis(250);
 /// Requests to open windows that wait. When it is full, further ones wait with their callers.
 const REQUESTS_MAX: usize = 1_024;
 
-/// What a subscriber of a window is told.
-#[derive(Debug)]
-pub struct LiveUpdate {
-    /// The world before which it was told.
-    pub before: u64,
-    /// The world that it leads to.
-    pub world: Arc<World>,
-    /// What changed inside the window; `None` where it is the total alone.
-    pub difference: Option<Difference>,
-    /// How many lines the whole list has.
-    pub total: usize,
-    /// Where a subscriber stands that has been told this.
-    pub cursor: Arc<LiveCursor>,
-    /// The form in which clients hear it, made by the first who needs it.
-    pub rendered: OnceLock<Arc<str>>,
-}
-
-/// What a subscriber starts from.
-#[derive(Debug, Clone)]
-pub enum LiveStart {
-    /// The window as it is.
-    Page {
-        /// A world of which its lines are.
-        world: Arc<World>,
-        /// The world that its subscribers last heard of; from there on it is the same.
-        stands: u64,
-        /// Its lines.
-        rows: Arc<[WindowRow]>,
-        /// How many lines the whole list has.
-        total: usize,
-        /// Where a subscriber stands that has been told this.
-        cursor: Arc<LiveCursor>,
-        /// What the subscriber missed since the moment that it named is not known.
-        lost: bool,
-    },
-    /// What was told, or would have been told, since the moment that the subscriber named; at least one thing. A line may leave that the
-    /// subscriber does not have, and one that it has may leave and enter.
-    Missed(Vec<Arc<LiveUpdate>>),
-}
-
-/// Why a window was not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LiveError {
-    /// As many are open as may be.
-    Full,
-    /// An operator turned live queries off: lists are to be asked for instead.
-    Off,
-    /// The node is stopping.
-    Stopping,
-}
-
-/// What comes next.
-#[derive(Debug)]
-pub enum LiveNext {
-    /// A difference.
-    Update(Arc<LiveUpdate>),
-    /// The subscriber was too slow: it has to open the window anew.
-    Behind,
-    /// The node stopped, or live queries were turned off.
-    Closed,
-}
-
-/// A subscriber of a window. Dropping it ends that.
-pub struct LiveSubscription {
-    start: Option<LiveStart>,
-    updates: broadcast::Receiver<Arc<LiveUpdate>>,
-    spec: WindowSpec,
-    closed: mpsc::UnboundedSender<WindowSpec>,
-}
-
-impl fmt::Debug for LiveSubscription {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "LiveSubscription({:?})", self.spec)
-    }
-}
-
-impl LiveSubscription {
-    /// What it starts from; `None` after the first call.
-    pub fn take_start(&mut self) -> Option<LiveStart> {
-        self.start.take()
-    }
-
-    /// Waits for what comes next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> LiveNext {
-        match self.updates.recv().await {
-            Ok(update) => LiveNext::Update(update),
-            Err(RecvError::Lagged(_)) => LiveNext::Behind,
-            Err(RecvError::Closed) => LiveNext::Closed,
-        }
-    }
-}
-
-impl Drop for LiveSubscription {
-    fn drop(&mut self) {
-        // Nobody counts the subscribers of a node that stopped.
-        let _ = self.closed.send(self.spec.clone());
-    }
-}
-
 /// A request to open a window.
 pub(crate) struct Request {
-    spec: WindowSpec,
+    spec: ListSpec,
     resume: Option<LiveCursor>,
     lost: bool,
     reply: oneshot::Sender<Result<LiveSubscription, LiveError>>,
@@ -154,12 +60,12 @@ pub(crate) fn requests() -> (Requests, mpsc::Receiver<Request>) {
 }
 
 impl Handle {
-    /// Opens a window into a list of sensors. With `resume`, what a subscriber of the same window was last told on any node, it starts
+    /// Opens a window into a list. With `resume`, what a subscriber of the same window was last told on any node, it starts
     /// with what was missed after that, if that is known.
     ///
     /// # Errors
     /// Too many windows are open, or the node is stopping.
-    pub async fn live(&self, spec: WindowSpec, resume: Option<LiveCursor>) -> Result<LiveSubscription, LiveError> {
+    pub async fn live(&self, spec: ListSpec, resume: Option<LiveCursor>) -> Result<LiveSubscription, LiveError> {
         let asked = resume.is_some();
         let resume = self.caught_up_with(resume).await;
         let (reply, answer) = oneshot::channel();
@@ -171,7 +77,7 @@ impl Handle {
 
 /// One window and its subscribers.
 struct Shared {
-    id: WindowId,
+    id: Id,
     stands: u64,
     told_at: Instant,
     subscribers: usize,
@@ -184,10 +90,10 @@ struct Shared {
 pub(crate) struct Windows {
     handle: Handle,
     requests: mpsc::Receiver<Request>,
-    closed: (mpsc::UnboundedSender<WindowSpec>, mpsc::UnboundedReceiver<WindowSpec>),
-    live: Live,
-    shared: HashMap<WindowSpec, Shared>,
-    specs: HashMap<WindowId, WindowSpec>,
+    closed: (mpsc::UnboundedSender<ListSpec>, mpsc::UnboundedReceiver<ListSpec>),
+    lists: Lists,
+    shared: HashMap<ListSpec, Shared>,
+    specs: HashMap<Id, ListSpec>,
     subscription: Option<Subscription>,
     told_at: Instant,
     totals_at: Instant,
@@ -202,7 +108,7 @@ impl Windows {
             handle,
             requests,
             closed: mpsc::unbounded_channel(),
-            live: Live::default(),
+            lists: Lists::default(),
             shared: HashMap::new(),
             specs: HashMap::new(),
             subscription: None,
@@ -242,8 +148,8 @@ impl Windows {
 
     /// When there is something to do that nobody will wake this task for.
     fn wake(&self) -> Option<Instant> {
-        let gathered = self.live.has_changes().then(|| self.told_at + GATHER);
-        let totals = self.live.has_totals().then(|| self.totals_at + TOTALS);
+        let gathered = self.lists.has_changes().then(|| self.told_at + GATHER);
+        let totals = self.lists.has_totals().then(|| self.totals_at + TOTALS);
         let sweep = (!self.shared.is_empty()).then(|| self.swept_at + KEPT_FOR);
         let still = (!self.shared.is_empty()).then(|| self.still_at + STILL / 4);
         gathered.into_iter().chain(totals).chain(still).chain(sweep).min()
@@ -251,8 +157,8 @@ impl Windows {
 
     fn take(&mut self, next: Next) {
         match next {
-            Next::Batch(batch) => self.live.take(&batch.events),
-            Next::Resync(world) => self.live.start_over(&world.view),
+            Next::Batch(batch) => self.lists.take(&batch.events),
+            Next::Resync(world) => self.lists.start_over(&world.view),
             Next::Closed => self.subscription = None,
         }
     }
@@ -289,7 +195,11 @@ impl Windows {
                 let _ = reply.send(Err(LiveError::Full));
                 return;
             }
-            let id = self.live.open(&world.view, spec.clone());
+            let Some(id) = self.lists.open(&world.view, &spec) else {
+                // Whoever asked may have gone away.
+                let _ = reply.send(Err(LiveError::Full));
+                return;
+            };
             let (updates, _) = broadcast::channel(BEHIND_MAX);
             let kept = VecDeque::new();
             let idle_since = Instant::now();
@@ -299,9 +209,15 @@ impl Windows {
             self.shared.insert(spec.clone(), shared);
         }
         let Some(shared) = self.shared.get_mut(&spec) else { return };
-        let Some((rows, total)) = self.live.page(shared.id) else { return };
-        let page =
-            resume::Page { handle: &self.handle, world: &world, spec: &spec, rows, total, stands: shared.stands };
+        let Some((rows, total)) = self.lists.page(shared.id) else { return };
+        let page = resume::Page {
+            handle: &self.handle,
+            world: &world,
+            spec: &spec,
+            rows: &rows,
+            total,
+            stands: shared.stands,
+        };
         let lost = lost || resume.is_some();
         let kept = resume.as_ref().and_then(|cursor| missed(shared, self.handle.me(), cursor));
         let start = match kept.or_else(|| Some(vec![Arc::new(page.missed(resume.as_ref()?)?)])) {
@@ -320,11 +236,11 @@ impl Windows {
     fn end_all(&mut self) {
         self.shared.clear();
         self.specs.clear();
-        self.live = Live::default();
+        self.lists = Lists::default();
         self.subscription = None;
     }
 
-    fn left(&mut self, spec: &WindowSpec) {
+    fn left(&mut self, spec: &ListSpec) {
         if let Some(shared) = self.shared.get_mut(spec) {
             shared.subscribers = shared.subscribers.saturating_sub(1);
             shared.idle_since = Instant::now();
@@ -337,13 +253,12 @@ impl Windows {
             return;
         };
         let cursor = Arc::new(LiveCursor::new(self.handle.me(), world.seq, &world));
-        for (id, difference) in self.live.differences(&world.view) {
-            let total = difference.total;
+        for (id, difference, total) in self.lists.differences(&world.view) {
             self.send(id, &world, &cursor, Some(difference), total);
         }
-        if self.live.has_totals() && self.totals_at.elapsed() >= TOTALS {
+        if self.lists.has_totals() && self.totals_at.elapsed() >= TOTALS {
             self.totals_at = self.told_at;
-            for (ids, total) in self.live.totals() {
+            for (ids, total) in self.lists.totals(&world.view) {
                 ids.into_iter().for_each(|id| self.send(id, &world, &cursor, None, total));
             }
         }
@@ -357,7 +272,7 @@ impl Windows {
     fn tell_still(&mut self, world: &Arc<World>, cursor: &Arc<LiveCursor>) {
         let still = self.shared.values().filter(|shared| shared.subscribers > 0 && shared.told_at.elapsed() >= STILL);
         for id in still.map(|shared| shared.id).collect::<Vec<_>>() {
-            if let Some((_, total)) = self.live.page(id) {
+            if let Some((_, total)) = self.lists.page(id) {
                 self.send(id, world, cursor, None, total);
             }
         }
@@ -365,10 +280,10 @@ impl Windows {
 
     fn send(
         &mut self,
-        id: WindowId,
+        id: Id,
         world: &Arc<World>,
         cursor: &Arc<LiveCursor>,
-        difference: Option<Difference>,
+        difference: Option<ListDifference>,
         total: usize,
     ) {
         let Some(shared) = self.specs.get(&id).and_then(|spec| self.shared.get_mut(spec)) else { return };
@@ -392,11 +307,10 @@ impl Windows {
         }
         self.swept_at = Instant::now();
         let idle = |shared: &Shared| shared.subscribers == 0 && shared.idle_since.elapsed() >= KEPT_FOR;
-        let closed: Vec<WindowId> =
-            self.shared.extract_if(|_, shared| idle(shared)).map(|(_, shared)| shared.id).collect();
+        let closed: Vec<Id> = self.shared.extract_if(|_, shared| idle(shared)).map(|(_, shared)| shared.id).collect();
         for id in closed {
             self.specs.remove(&id);
-            self.live.close(id);
+            self.lists.close(id);
         }
         if self.shared.is_empty() {
             self.subscription = None;

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sensocto_model::{Generation, Kind, NodeName, Origin, SharedId, Version};
+use sensocto_model::{Generation, NodeName, Origin, Version};
 use sensocto_registry::{Cause, Event, EventKind, Held, Mark};
 
+use crate::live::ListQuery;
 use crate::world::World;
 
 /// How long changes are remembered, and how many at most.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-const EVENTS_MAX: usize = 32_768;
+const EVENTS_MAX: usize = 16_384;
 /// By how much two nodes may differ in when they take out what is gone. Where less is remembered, it is not known what was missed.
 const APART: Duration = Duration::from_secs(15);
 /// Changes that one subscriber may have missed. With more of them a fresh page is shorter.
@@ -80,8 +81,8 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).events
     }
 
-    /// The entries of a kind that a subscriber may have missed a change of; `None` where that is not known, or they are too many.
-    pub(crate) fn missed(&self, kind: Kind, marks: &[Mark], mono: Duration) -> Option<BTreeMap<SharedId, Missed>> {
+    /// The lines of a list that a subscriber may have missed a change of; `None` where that is not known, or they are too many.
+    pub(crate) fn missed(&self, list: &ListQuery, marks: &[Mark], mono: Duration) -> Option<BTreeMap<String, Missed>> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if ring.forgotten_at.is_some_and(|at| mono.saturating_sub(at) < APART) {
             return None;
@@ -94,13 +95,15 @@ impl Recent {
         }
         let mut missed = BTreeMap::new();
         for (number, noted) in ring.batches.iter().enumerate() {
-            for event in noted.events.iter().filter(|event| event.key.kind == kind) {
+            for event in noted.events.iter() {
                 let cause = match event.kind {
                     EventKind::Unregistered(cause) => Some(cause),
                     EventKind::Registered | EventKind::Updated if number < known => continue,
                     EventKind::Registered | EventKind::Updated => None,
                 };
-                missed.insert(event.key.id.clone(), Missed { held: event.held.clone(), cause });
+                for id in list.touched(event) {
+                    missed.insert(id.to_owned(), Missed { held: event.held.clone(), cause });
+                }
                 if missed.len() > MISSED_MAX {
                     return None;
                 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
-    Attributes, ConnectorId, Difference, Handle, LiveCursor, LiveNext, LiveStart, LiveSubscription, LocalEntry, Node,
-    NodeConfig, NodeName, Order, PeerState, Position, Record, RegistryConfig, Sensor, SensorFilter, SensorId,
-    SensorQuery, WindowRow, WindowSpec,
+    Attributes, ConnectorId, Handle, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveNext, LiveStart,
+    LiveSubscription, LocalEntry, Node, NodeConfig, NodeName, Order, PeerState, Position, Record, RegistryConfig,
+    Sensor, SensorFilter, SensorId, SensorQuery,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -44,8 +44,9 @@ fn sensor(id: usize, name: usize, kind: usize) -> Sensor {
 /// One line as a client knows it.
 type Line = (String, String, u64);
 
-fn line(row: &WindowRow) -> Line {
-    (row.id().to_owned(), row.held.origin.node.to_string(), row.held.entry.version.0)
+fn line(row: &ListRow) -> Line {
+    let ListRow::Entry(held) = row else { panic!("{row:?}") };
+    (row.id().to_owned(), held.origin.node.to_string(), held.entry.version.0)
 }
 
 /// A client that has only what it was told.
@@ -58,7 +59,7 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(&mut self, handle: &Handle, spec: &WindowSpec) {
+    async fn connect(&mut self, handle: &Handle, spec: &ListSpec) {
         let asked = self.cursor.is_some();
         let mut subscription = handle.live(spec.clone(), self.cursor.take()).await.expect("opened");
         match subscription.take_start().expect("a start") {
@@ -81,12 +82,12 @@ impl Client {
     }
 
     /// As the protocol says.
-    fn apply(&mut self, difference: Option<&Difference>) {
+    fn apply(&mut self, difference: Option<&ListDifference>) {
         let Some(difference) = difference else { return };
         let gone: Vec<&str> = difference
             .left
             .iter()
-            .map(|left| left.row.id())
+            .map(|(row, _)| row.id())
             .chain(difference.moved.iter().map(|(_, row)| row.id()))
             .collect();
         self.lines.retain(|(id, _, _)| !gone.contains(&id.as_str()));
@@ -171,7 +172,7 @@ async fn goes_from_node_to_node(order: Order, after: Option<Position>) {
         know_each_other(handle).await;
     }
     let filter = SensorFilter { sensor_type: Some("ecg".to_owned()), ..SensorFilter::default() };
-    let spec = WindowSpec { query: SensorQuery { filter, order }, after, limit: 5 };
+    let spec = ListSpec { query: ListQuery::Sensors(SensorQuery { filter, order }), after, limit: 5 };
     let (mut numbers, mut entries) = (Numbers(7), BTreeMap::new());
     let mut client = Client { lines: Vec::new(), cursor: None, subscription: None, pages: 0, resumed: 0 };
     for round in 0..ROUNDS {
@@ -185,8 +186,7 @@ async fn goes_from_node_to_node(order: Order, after: Option<Position>) {
         }
         let truth = || {
             let world = on.world();
-            let found = world.view.sensors(&spec.query, spec.after.as_ref(), spec.limit, Duration::ZERO);
-            found.lines.iter().map(|found| line(&WindowRow { held: found.held.clone() })).collect::<Vec<_>>()
+            spec.query.read(&world.view, spec.after.as_ref(), spec.limit).0.iter().map(line).collect::<Vec<_>>()
         };
         client.follow_until(truth, &format!("round {round} on {}", on.me().node)).await;
         // It loses its connection, and things go on.
@@ -221,10 +221,11 @@ async fn where_it_cannot_be_known_a_page_says_so() {
     }
     let _entry = handles[0].register_sensor(sensor(1, 1, 0)).await.expect("registered");
     agree(&handles).await;
-    let spec = WindowSpec { query: SensorQuery::default(), after: None, limit: 5 };
+    let spec = ListSpec { query: ListQuery::Sensors(SensorQuery::default()), after: None, limit: 5 };
     let mut first = handles[0].live(spec.clone(), None).await.expect("opened");
     let Some(LiveStart::Page { cursor, .. }) = first.take_start() else { panic!("a page") };
-    let changed = WindowSpec { query: SensorQuery { order: Order::Changed, ..SensorQuery::default() }, ..spec.clone() };
+    let query = ListQuery::Sensors(SensorQuery { order: Order::Changed, ..SensorQuery::default() });
+    let changed = ListSpec { query, ..spec.clone() };
     let text = cursor.to_string();
     let unknown = text.replace("c@", "nobody@");
     let restarted = text.replace(&handles[0].me().to_string(), "a@1");

@@ -255,6 +255,26 @@ fn nodes(handle: &Handle, world: &World, mono: Duration) -> Vec<NodeJson> {
     world.view.nodes().values().map(|node| wire::node(handle, node, mono)).collect()
 }
 
+/// What a topic lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Sensors,
+    Connectors,
+    Users,
+}
+
+const LISTED: [(&str, Listed); 3] = [
+    ("discovery:sensors", Listed::Sensors),
+    ("discovery:connectors", Listed::Connectors),
+    ("discovery:users", Listed::Users),
+];
+
+/// What a topic lists. One socket may ask several live queries: what follows a further colon only tells them apart.
+pub(super) fn listed(topic: &str) -> Option<Listed> {
+    let is = |name: &str| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+    LISTED.into_iter().find(|(name, _)| is(name)).map(|(_, listed)| listed)
+}
+
 /// Reads the filter of a join.
 pub(super) fn filter(join: &Payload) -> Result<SensorFilter, Json> {
     let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::discovery::live::{self, Arrived, LiveChannel};
-use super::discovery::{self, DiscoveryChannel, Told};
+use super::discovery::{self, DiscoveryChannel, Listed, Told};
 use super::members::{Member, Members};
 use super::presence::{self, JoinedBy, PresenceChannel};
 use super::sensor::{self, Answer, SensorChannel};
@@ -26,7 +26,6 @@ use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
-const DISCOVERY: &str = "discovery:sensors";
 /// Takes any join and every event: for the clients' own tests.
 const TEST: &str = "sensocto:lvntest:";
 /// What else is of this family exists, and lets nobody in.
@@ -131,7 +130,7 @@ impl Session {
                 let id = topic.strip_prefix(CONNECTOR).unwrap_or_default();
                 connector::join(&self.app, id, join).await.map(Member::Connector)
             }
-            TopicKind::Discovery => self.join_discovery(join).await,
+            TopicKind::Discovery => self.join_discovery(topic, join).await,
             TopicKind::Presence if !self.app.may_read(&self.user) => Err(Json::reason(params::UNAUTHORIZED)),
             TopicKind::Presence => {
                 let topic = topic.strip_prefix(presence::PREFIX).unwrap_or_default();
@@ -158,13 +157,14 @@ impl Session {
         }
     }
 
-    async fn join_discovery(&mut self, join: &Payload) -> Result<Member, Json> {
+    async fn join_discovery(&mut self, topic: &str, join: &Payload) -> Result<Member, Json> {
         if !self.app.may_read(&self.user) {
             return Err(Json::reason(params::UNAUTHORIZED));
         }
         marks::reach(&self.app.handle, join).await?;
-        if live::is_asked_for(join) {
-            return LiveChannel::new(&self.app.handle, join).map(|live| Member::Live(Box::new(live)));
+        let listed = discovery::listed(topic).unwrap_or(Listed::Sensors);
+        if listed != Listed::Sensors || live::is_asked_for(join) {
+            return LiveChannel::new(&self.app.handle, listed, join).map(|live| Member::Live(Box::new(live)));
         }
         let filter = discovery::filter(join)?;
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
@@ -539,7 +539,7 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Sensor
     } else if topic.starts_with(CONNECTOR) {
         TopicKind::Connector
-    } else if is_discovery(topic) {
+    } else if discovery::listed(topic).is_some() {
         TopicKind::Discovery
     } else if topic.starts_with(presence::PREFIX) {
         TopicKind::Presence
@@ -548,9 +548,4 @@ fn topic_kind(topic: &str) -> TopicKind {
     } else {
         TopicKind::Unknown
     }
-}
-
-/// One socket may ask several live queries: what follows a further colon only tells them apart.
-fn is_discovery(topic: &str) -> bool {
-    topic.strip_prefix(DISCOVERY).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }

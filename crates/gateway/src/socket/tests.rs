@@ -7,7 +7,7 @@ use sensocto_node::{Handle, LocalEntry};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::testing::{PATIENCE, Running, sensor};
+use crate::testing::{PATIENCE, Running, connector, presence, sensor};
 
 async fn client(running: &Running) -> Client {
     let options = ClientOptions::new([format!("ws://{}", running.address())]);
@@ -202,7 +202,7 @@ async fn where_live_queries_are_off_clients_are_told_to_poll() {
     let refused = next(&mut open, "refused").await;
     assert_eq!(
         (&refused["reason"], &refused["instead"]),
-        (&json!("live_queries_off"), &json!("poll GET /api/v1/sensors"))
+        (&json!("live_queries_off"), &json!("poll GET /api/v1/sensors, connectors or users"))
     );
     let mut later = client.join("discovery:sensors:later", window.clone()).await.expect("joined");
     assert_eq!(next(&mut later, "refused").await["reason"], "live_queries_off");
@@ -217,5 +217,84 @@ async fn where_live_queries_are_off_clients_are_told_to_poll() {
     assert_eq!(running.request("PUT", "/api/v1/cluster/live_queries", "").await.status, 204);
     let mut again = client.join("discovery:sensors:again", window).await.expect("joined");
     next(&mut again, "page").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn connectors_and_users_are_followed_like_sensors_and_on_another_node_as_well() {
+    let cluster = Running::cluster(&["a", "b"]).await;
+    let (on_a, on_b) = (cluster[0].node.handle(), cluster[1].node.handle());
+    let (first, second) = (client(&cluster[0]).await, client(&cluster[1]).await);
+    let c1 = on_b.register_connector(connector("c1")).await.expect("registered");
+    let ana = on_b.register_presence(presence("p1", "ana", "Ana", Some("lab"), 1)).await.expect("registered");
+    on_a.reach(&[on_b.mark()], PATIENCE).await.expect("a sees it");
+
+    let mut connectors = first.join("discovery:connectors", params(json!({"node": "b"}))).await.expect("joined");
+    let page = next(&mut connectors, "page").await;
+    assert_eq!((&page["connectors"][0]["connector_id"], &page["total"]), (&json!("c1"), &json!(1)));
+    let mut users = first.join("discovery:users", params(json!({"room": "lab"}))).await.expect("joined");
+    let page = next(&mut users, "page").await;
+    assert_eq!(
+        (&page["users"][0]["user_id"], &page["users"][0]["connections"][0]["node"]),
+        (&json!("ana"), &json!("b"))
+    );
+
+    let _elsewhere = on_a.register_connector(connector("c0")).await.expect("registered");
+    let c2 = on_b.register_connector(connector("c2")).await.expect("registered");
+    let change = next(&mut connectors, "change").await;
+    assert_eq!(
+        (&change["entered"][0]["at"], &change["entered"][0]["connector"]["connector_id"]),
+        (&json!(1), &json!("c2"))
+    );
+    assert_eq!(change["entered"].as_array().map(Vec::len), Some(1), "c0 is on another node");
+    // A second tab is no second user, and a user who goes to another room is here no more.
+    let tab = on_a.register_presence(presence("p2", "ana", "Ana B", Some("lab"), 2)).await.expect("registered");
+    let change = next(&mut users, "change").await;
+    assert_eq!((&change["changed"][0]["user_name"], &change["entered"]), (&json!("Ana B"), &json!([])));
+    let (resume_users, resume_connectors) = (change["resume"].clone(), page_of(&mut connectors).await);
+    drop((connectors, users, first));
+
+    drop((c1, tab));
+    let moved = sensocto_node::Record::Presence(presence("p1", "ana", "Ana", Some("hall"), 1));
+    ana.update(moved).await.expect("updated");
+    let bob = on_a.register_presence(presence("p3", "bob", "Bob", Some("lab"), 3)).await.expect("registered");
+    on_b.reach(&[on_a.mark()], PATIENCE).await.expect("b sees it");
+    let join = json!({"room": "lab", "resume": resume_users});
+    let mut users = second.join("discovery:users", params(join)).await.expect("joined");
+    let change = next(&mut users, "change").await;
+    assert_eq!(change["entered"][0]["user"]["user_id"], "bob");
+    let left: Vec<&Value> = change["left"].as_array().expect("a list").iter().map(|left| &left["user_id"]).collect();
+    assert!(left.contains(&&json!("ana")) && change["total"] == 1, "{change}");
+    let join = json!({"node": "b", "resume": resume_connectors});
+    let mut connectors = second.join("discovery:connectors", params(join)).await.expect("joined");
+    let change = next(&mut connectors, "change").await;
+    let gone = change["left"].as_array().expect("a list").iter().find(|left| left["connector_id"] == "c1");
+    assert_eq!(gone.map(|gone| &gone["cause"]), Some(&json!("unregistered")), "{change}");
+    drop((c2, bob, second));
+    for running in cluster {
+        running.stop().await;
+    }
+}
+
+/// Where a client stands after the next thing that it is told.
+async fn page_of(channel: &mut Channel) -> Value {
+    assert!(channel.push("set_window", json!({"limit": 10})).await.expect("answered").is_ok());
+    next(channel, "page").await["resume"].clone()
+}
+
+#[tokio::test]
+async fn connectors_and_users_are_streams_of_events_as_well() {
+    let running = Running::local().await;
+    let handle = running.node.handle();
+    let _c1 = handle.register_connector(connector("c1")).await.expect("registered");
+    for (path, lines) in [("connectors?node=a", "connectors"), ("users", "users")] {
+        let mut stream = running.connect().await;
+        let head = format!("GET /api/v1/live/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let (name, id, page) = event(&mut BufReader::new(stream)).await;
+        assert_eq!((name.as_str(), page["resume"].as_str()), ("page", Some(id.as_str())));
+        assert!(page[lines].is_array(), "{page}");
+    }
+    assert_eq!(running.get("/api/v1/live/users?topic=x").await.status, 400);
     running.stop().await;
 }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sensocto_model::{Kind, Version};
-use sensocto_registry::live::{Difference, Left, LeftCause, WindowRow, WindowSpec};
+use sensocto_model::Version;
+use sensocto_registry::live::LeftCause;
 use sensocto_registry::{Mark, Order, Position};
 
-use super::{LiveCursor, LiveStart, LiveUpdate};
+use super::{ListDifference, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate};
 use crate::handle::Handle;
 use crate::world::World;
 
@@ -26,8 +26,8 @@ impl Handle {
 pub(super) struct Page<'a> {
     pub(super) handle: &'a Handle,
     pub(super) world: &'a Arc<World>,
-    pub(super) spec: &'a WindowSpec,
-    pub(super) rows: &'a [WindowRow],
+    pub(super) spec: &'a ListSpec,
+    pub(super) rows: &'a [ListRow],
     pub(super) total: usize,
     pub(super) stands: u64,
 }
@@ -37,7 +37,7 @@ impl Page<'_> {
         Arc::new(LiveCursor::new(self.handle.me(), self.stands, self.world))
     }
 
-    fn update(&self, difference: Option<Difference>) -> LiveUpdate {
+    fn update(&self, difference: Option<ListDifference>) -> LiveUpdate {
         LiveUpdate {
             before: self.stands,
             world: Arc::clone(self.world),
@@ -65,7 +65,8 @@ impl Page<'_> {
     /// further from it than there may have been changed lines before them: they, and the changed ones, leave and enter.
     pub(super) fn missed(&self, cursor: &LiveCursor) -> Option<LiveUpdate> {
         // Each node has its own order of changes.
-        if self.spec.query.order == Order::Changed {
+        let (query, limit) = (&self.spec.query, self.spec.limit);
+        if query.order() == Order::Changed {
             return None;
         }
         // What an earlier start of a node wrote last, and nobody else heard of, is not to be known any more.
@@ -77,14 +78,14 @@ impl Page<'_> {
         if !cursor.marks.iter().all(same_start) {
             return None;
         }
-        let mut missed = self.handle.0.recent.missed(Kind::Sensor, &cursor.marks, self.handle.clock().mono())?;
-        if let (Order::Id, Some(Position::Id(after))) = (self.spec.query.order, &self.spec.after) {
+        let mut missed = self.handle.0.recent.missed(query, &cursor.marks, self.handle.clock().mono())?;
+        if let (Order::Id, Some(Position::Id(after))) = (query.order(), &self.spec.after) {
             // It is before the window, whatever else became of it.
             missed.retain(|id, _| id.as_str() > after.as_str());
         }
-        let (changed, limit) = (missed.len(), self.spec.limit);
-        let mut difference = Difference { total: self.total, ..Difference::default() };
-        let moved = |row: &WindowRow| Left { row: row.clone(), cause: LeftCause::Moved };
+        let changed = missed.len();
+        let mut difference = ListDifference::default();
+        let moved = |row: &ListRow| (row.clone(), LeftCause::Moved);
         for (place, row) in self.rows.iter().enumerate() {
             if missed.remove(row.id()).is_some() || place + changed >= limit {
                 difference.left.push(moved(row));
@@ -93,23 +94,17 @@ impl Page<'_> {
         }
         difference.left.extend(self.behind(changed).iter().map(moved));
         for (id, missed) in missed {
-            let cause = match (missed.cause, self.world.view.get(Kind::Sensor, id.as_str())) {
-                (_, Some(held)) if self.spec.query.filter.matches_held(held) => LeftCause::Moved,
-                (_, Some(_)) | (None, None) => LeftCause::Filtered,
-                (Some(cause), None) => LeftCause::Gone(cause),
-            };
-            difference.left.push(Left { row: WindowRow { held: missed.held }, cause });
+            let cause = query.left(&self.world.view, &id, missed.cause);
+            difference.left.push((query.last_seen(&id, &missed.held), cause));
         }
-        let some = !(difference.left.is_empty() && difference.entered.is_empty());
-        Some(self.update(some.then_some(difference)))
+        Some(self.update(Some(difference).filter(|difference| !difference.is_empty())))
     }
 
     /// Lines right behind the window.
-    fn behind(&self, lines: usize) -> Vec<WindowRow> {
+    fn behind(&self, lines: usize) -> Vec<ListRow> {
+        let (query, view) = (&self.spec.query, &self.world.view);
         let last = self.rows.last().filter(|_| self.rows.len() >= self.spec.limit);
-        let view = &self.world.view;
-        let Some(last) = last.and_then(|row| view.position(self.spec.query.order, row.id())) else { return Vec::new() };
-        let found = view.sensors(&self.spec.query, Some(&last), lines, Duration::ZERO);
-        found.lines.iter().map(|line| WindowRow { held: line.held.clone() }).collect()
+        let Some(last) = last.and_then(|row| query.position(view, row)) else { return Vec::new() };
+        query.read(view, Some(&last), lines).0
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/live/sensors`: a live query as server-sent events.
+//! `/api/v1/live/sensors`, `/live/connectors` and `/live/users`: live queries as server-sent events.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -10,7 +10,9 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
-use sensocto_node::{LiveCursor, LiveError, LiveNext, LiveSubscription, WindowSpec};
+use sensocto_node::{
+    ConnectorFilter, ListQuery, ListSpec, LiveCursor, LiveError, LiveNext, LiveSubscription, UserFilter,
+};
 
 use super::PageQuery;
 use super::sensors::{FilterQuery, read_query};
@@ -24,10 +26,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The header by which a client says what it heard last.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// A filter, an order and a window.
-pub(super) struct LiveQuery(sensocto_node::SensorQuery, PageQuery);
+/// A filter of sensors, an order and a window.
+pub(super) struct SensorsQuery(ListQuery, PageQuery);
 
-impl Parameters for LiveQuery {
+impl Parameters for SensorsQuery {
     const NAMES: &'static [&'static str] = &[
         "type",
         "connector",
@@ -43,7 +45,52 @@ impl Parameters for LiveQuery {
     ];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
-        Ok(LiveQuery(read_query(values)?, PageQuery::read(values)?))
+        Ok(SensorsQuery(ListQuery::Sensors(read_query(values)?), PageQuery::read(values)?))
+    }
+}
+
+/// Which connectors.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveConnectorsQuery {
+    /// Only connectors of this node.
+    #[allow(dead_code, reason = "it describes the parameter")]
+    node: Option<String>,
+}
+
+/// A filter of connectors and a window.
+pub(super) struct ConnectorsQuery(ListQuery, PageQuery);
+
+impl Parameters for ConnectorsQuery {
+    const NAMES: &'static [&'static str] = &["node", "after", "limit", "at_least", "timeout_ms"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let filter = ConnectorFilter { node: values.text("node") };
+        Ok(ConnectorsQuery(ListQuery::Connectors(filter), PageQuery::read(values)?))
+    }
+}
+
+/// Which people.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveUsersQuery {
+    /// Only users with a connection in this room, and only those connections.
+    #[allow(dead_code, reason = "it describes the parameter")]
+    room: Option<String>,
+    /// Only users with a connection to this node, and only those connections.
+    #[allow(dead_code, reason = "it describes the parameter")]
+    node: Option<String>,
+}
+
+/// A filter of people and a window.
+pub(super) struct UsersQuery(ListQuery, PageQuery);
+
+impl Parameters for UsersQuery {
+    const NAMES: &'static [&'static str] = &["room", "node", "after", "limit", "at_least", "timeout_ms"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let filter = UserFilter { room: values.text("room"), node: values.text("node") };
+        Ok(UsersQuery(ListQuery::Users(filter), PageQuery::read(values)?))
     }
 }
 
@@ -69,11 +116,69 @@ impl Parameters for LiveQuery {
         (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
-pub(super) async fn live(
+pub(super) async fn sensors(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Query(LiveQuery(query, page)): Query<LiveQuery>,
+    Query(SensorsQuery(query, page)): Query<SensorsQuery>,
 ) -> Result<Response, ApiError> {
+    follow(app, &headers, query, page).await
+}
+
+/// A window into the list of connectors, and then what changes inside it, as for sensors.
+#[utoipa::path(
+    get,
+    path = "/live/connectors",
+    tag = "discovery",
+    operation_id = "live_connectors",
+    params(
+        LiveConnectorsQuery,
+        PageQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client heard")
+    ),
+    responses(
+        (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+    )
+)]
+pub(super) async fn connectors(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(ConnectorsQuery(query, page)): Query<ConnectorsQuery>,
+) -> Result<Response, ApiError> {
+    follow(app, &headers, query, page).await
+}
+
+/// A window into the list of people who are here, and then what changes inside it, as for sensors.
+#[utoipa::path(
+    get,
+    path = "/live/users",
+    tag = "discovery",
+    operation_id = "live_users",
+    params(
+        LiveUsersQuery,
+        PageQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client heard")
+    ),
+    responses(
+        (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
+        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+    )
+)]
+pub(super) async fn users(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(UsersQuery(query, page)): Query<UsersQuery>,
+) -> Result<Response, ApiError> {
+    follow(app, &headers, query, page).await
+}
+
+async fn follow(app: Arc<App>, headers: &HeaderMap, query: ListQuery, page: PageQuery) -> Result<Response, ApiError> {
     let spec = live::spec(&app.handle, query, page.after.as_deref(), 0, page.limit)
         .ok_or_else(|| ApiError::invalid("after", "the `next` of a page of the same query"))?;
     // What is no cursor of a node is that of somebody who was told nothing.
@@ -87,13 +192,13 @@ pub(super) async fn live(
 /// One client and what it has not been told.
 struct Following {
     app: Arc<App>,
-    spec: WindowSpec,
+    spec: ListSpec,
     subscription: LiveSubscription,
     waiting: VecDeque<LiveMessage>,
 }
 
 impl Following {
-    async fn open(app: Arc<App>, spec: WindowSpec, resume: Option<LiveCursor>) -> Result<Following, ApiError> {
+    async fn open(app: Arc<App>, spec: ListSpec, resume: Option<LiveCursor>) -> Result<Following, ApiError> {
         let mut subscription = app.handle.live(spec.clone(), resume).await.map_err(|error| match error {
             LiveError::Full => ApiError::Busy { what: "live query" },
             LiveError::Off => ApiError::LiveQueriesOff,
@@ -114,7 +219,9 @@ impl Following {
                 return Some((Ok(event.data(&*message.json)), self));
             }
             match self.subscription.next().await {
-                LiveNext::Update(update) => self.waiting.push_back(live::message(&self.app.handle, &update)),
+                LiveNext::Update(update) => {
+                    self.waiting.push_back(live::message(&self.app.handle, &self.spec.query, &update));
+                }
                 LiveNext::Behind => self = Following::open(self.app, self.spec, None).await.ok()?,
                 LiveNext::Closed => return None,
             }

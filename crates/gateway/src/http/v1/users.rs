@@ -9,7 +9,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use sensocto_node::{PresenceTopic, Record, RoomId, UserId, View};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::PageQuery;
@@ -17,6 +16,7 @@ use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Parameters, Query, Values};
 use crate::presence::{ALL, Count, LastSeen, Shown, Topic};
+use crate::wire::{self, UserJson};
 
 /// One page of the people who are here, on any node.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,40 +26,6 @@ pub(super) struct UsersJson<'a> {
     total: usize,
     /// The `after` of the next page; null on the last one.
     next: Option<&'a str>,
-}
-
-/// Somebody who is here, or was.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UserJson<'a> {
-    user_id: &'a str,
-    /// As the newest connection says; null of somebody who left.
-    user_name: Option<&'a str>,
-    /// Whether at least one connection is left.
-    online: bool,
-    /// When the last connection left, in milliseconds since 1970 by this node's clock; null while the user is online.
-    last_seen_ms: Option<u64>,
-    /// Older ones first.
-    connections: Vec<ConnectionJson<'a>>,
-}
-
-/// One connection of somebody.
-#[derive(Debug, Serialize, ToSchema)]
-struct ConnectionJson<'a> {
-    /// What they use, for example `web`.
-    device: Option<&'a str>,
-    /// Where they are.
-    room_id: Option<&'a str>,
-    /// What they do there.
-    mode: Option<&'a str>,
-    /// Milliseconds since 1970 by that node's clock.
-    online_at: u64,
-    /// The node they are connected to.
-    node: &'a str,
-    /// `fresh`, `warming`, `stale` or `orphaned`: whether that node is known to be there.
-    freshness: &'static str,
-    /// What the application says about the connection.
-    #[schema(value_type = Option<Object>)]
-    fields: Option<&'a RawValue>,
 }
 
 /// Which users.
@@ -179,28 +145,8 @@ fn passes(shown: &Shown, filter: &FilterQuery) -> bool {
 }
 
 fn user<'a>(view: &View, found: &'a Found, mono: Duration) -> UserJson<'a> {
-    let connections: Vec<_> = found.connections.iter().filter_map(|shown| connection(view, shown, mono)).collect();
-    let newest = found.connections.last().and_then(|shown| shown.held.entry.record()?.as_presence());
-    UserJson {
-        user_id: found.user.as_str(),
-        user_name: newest.map(|presence| presence.user_name.as_str()),
-        online: !connections.is_empty(),
-        last_seen_ms: found.last_seen_ms,
-        connections,
-    }
-}
-
-fn connection<'a>(view: &View, shown: &'a Shown, mono: Duration) -> Option<ConnectionJson<'a>> {
-    let presence = shown.held.entry.record()?.as_presence()?;
-    Some(ConnectionJson {
-        device: presence.device.as_deref(),
-        room_id: presence.room_id.as_ref().map(RoomId::as_str),
-        mode: presence.mode.as_deref(),
-        online_at: presence.online_at_ms,
-        node: shown.held.origin.node.as_str(),
-        freshness: view.freshness(&shown.held, mono).0.as_str(),
-        fields: presence.fields.as_json().and_then(|json| serde_json::from_str(json).ok()),
-    })
+    let connections = found.connections.iter().map(|shown| &shown.held);
+    wire::user(view, found.user.as_str(), connections, found.last_seen_ms, mono)
 }
 
 /// One user: whether they are here, and otherwise when they were last seen by this node.

@@ -1,4 +1,4 @@
-//! `discovery:sensors` with a window: the page, and then what changes inside it.
+//! `discovery:<kind>` with a window: the page, and then what changes inside it.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -7,13 +7,16 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sensocto_channels::{ChannelId, Json, Payload};
-use sensocto_node::{FieldError, Handle, LiveCursor, LiveError, LiveNext, LiveSubscription, Order, SensorQuery, World};
+use sensocto_node::{
+    ConnectorFilter, FieldError, Handle, ListQuery, ListSpec, LiveCursor, LiveError, LiveNext, LiveSubscription, Order,
+    SensorQuery, UserFilter, World,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Told;
+use super::{Listed, Told};
 use crate::live::{self, LIMIT_ALLOWED, LIMIT_DEFAULT, LiveMessage, SKIP_ALLOWED, SKIP_MAX};
 use crate::socket::params;
 use crate::wire::NodeJson;
@@ -21,14 +24,17 @@ use crate::wire::NodeJson;
 /// How often the nodes are looked at for the client.
 const NODES_WINDOW: Duration = Duration::from_millis(250);
 
+/// What clients do where live queries are turned off.
+const POLL: &str = "poll GET /api/v1/sensors, connectors or users";
+
 const AFTER_ALLOWED: FieldError =
     FieldError { field: "after", allowed: "the `next` of a page of the same query, or null" };
 
 /// One subscriber of a window.
 #[derive(Debug)]
 pub(in crate::socket) struct LiveChannel {
-    query: SensorQuery,
-    spec: sensocto_node::WindowSpec,
+    query: ListQuery,
+    spec: ListSpec,
     /// What the client was told elsewhere, until its first window is opened.
     resume: Option<LiveCursor>,
     /// Counts the windows that this channel asked for: what comes for an earlier one is too late.
@@ -71,19 +77,15 @@ struct Refused {
 
 impl LiveChannel {
     /// Reads the window of a join.
-    pub(in crate::socket) fn new(handle: &Handle, join: &Payload) -> Result<LiveChannel, Json> {
-        let filter = super::filter(join)?;
+    pub(in crate::socket) fn new(handle: &Handle, listed: Listed, join: &Payload) -> Result<LiveChannel, Json> {
+        let query = query(listed, join)?;
         let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
-        let order = params::optional_text(&join, "order").map_err(params::invalid_field)?;
-        let order = match order {
-            None => Order::Id,
-            Some(word) => Order::ALL
-                .into_iter()
-                .find(|order| order.as_str() == word)
-                .ok_or_else(|| params::invalid_field(FieldError { field: "order", allowed: "id, name, changed" }))?,
+        let nothing = Map::new();
+        let window = match join.get("window") {
+            // Only of sensors there is a topic without a window.
+            None | Some(Value::Null) => Some(&nothing),
+            Some(window) => window.as_object(),
         };
-        let query = SensorQuery { filter, order };
-        let window = join.get("window").and_then(Value::as_object);
         let window =
             window.ok_or_else(|| params::invalid_field(FieldError { field: "window", allowed: "an object" }))?;
         let spec = window_of(handle, &query, window)?;
@@ -136,7 +138,7 @@ impl LiveChannel {
             }
             What::Opened(Err(error)) => self.refuse(error),
             What::Next(LiveNext::Update(update), subscription) => {
-                self.waiting.push_back(live::message(handle, &update));
+                self.waiting.push_back(live::message(handle, &self.query, &update));
                 self.subscription = Some(subscription);
             }
             What::Next(LiveNext::Behind, _) => return true,
@@ -149,7 +151,7 @@ impl LiveChannel {
     fn refuse(&mut self, error: LiveError) {
         let (reason, instead) = match error {
             LiveError::Full => ("too_many_windows", None),
-            LiveError::Off => ("live_queries_off", Some("poll GET /api/v1/sensors")),
+            LiveError::Off => ("live_queries_off", Some(POLL)),
             LiveError::Stopping => ("stopping", None),
         };
         let json = serde_json::to_string(&Refused { reason, instead }).unwrap_or_default().into();
@@ -212,11 +214,31 @@ pub(in crate::socket) fn is_asked_for(join: &Payload) -> bool {
     join.parse::<Map<String, Value>>().is_ok_and(|join| join.get("window").is_some_and(|window| !window.is_null()))
 }
 
-fn window_of(
-    handle: &Handle,
-    query: &SensorQuery,
-    window: &Map<String, Value>,
-) -> Result<sensocto_node::WindowSpec, Json> {
+/// Which list a join asks for.
+fn query(listed: Listed, join: &Payload) -> Result<ListQuery, Json> {
+    if listed == Listed::Sensors {
+        let (filter, order) = (super::filter(join)?, order(join)?);
+        return Ok(ListQuery::Sensors(SensorQuery { filter, order }));
+    }
+    let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
+    let text =
+        |field| params::optional_text(&join, field).map(|text| text.map(str::to_owned)).map_err(params::invalid_field);
+    Ok(match listed {
+        Listed::Users => ListQuery::Users(UserFilter { room: text("room")?, node: text("node")? }),
+        Listed::Connectors | Listed::Sensors => ListQuery::Connectors(ConnectorFilter { node: text("node")? }),
+    })
+}
+
+fn order(join: &Payload) -> Result<Order, Json> {
+    let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
+    let Some(word) = params::optional_text(&join, "order").map_err(params::invalid_field)? else {
+        return Ok(Order::Id);
+    };
+    let order = Order::ALL.into_iter().find(|order| order.as_str() == word);
+    order.ok_or_else(|| params::invalid_field(FieldError { field: "order", allowed: "id, name, changed" }))
+}
+
+fn window_of(handle: &Handle, query: &ListQuery, window: &Map<String, Value>) -> Result<ListSpec, Json> {
     let number = |field, default, range: RangeInclusive<usize>, allowed| match window.get(field) {
         None | Some(Value::Null) => Ok(default),
         Some(number) => {

@@ -1,0 +1,307 @@
+//! The lists that live queries are asked about, whatever they are of.
+//!
+//! A further kind of list needs a variant here: how it is read, which of its lines a change may touch, and what its lines are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sensocto_model::{Kind, Presence, Record};
+use sensocto_registry::live::{Difference, LeftCause, WindowRow, WindowSpec};
+use sensocto_registry::{Event, Held, Order, Position, SensorQuery, View};
+
+/// The topic in which everybody is: what somebody says there stands for their connection.
+const ALL: &str = "all";
+
+/// Which connectors; what is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectorFilter {
+    /// On this node.
+    pub node: Option<String>,
+}
+
+/// Which people; what is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserFilter {
+    /// With a connection in this room, and only those connections.
+    pub room: Option<String>,
+    /// With a connection to this node, and only those connections.
+    pub node: Option<String>,
+}
+
+/// Which list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListQuery {
+    /// Of sensors.
+    Sensors(SensorQuery),
+    /// Of connectors, in the order of their ids.
+    Connectors(ConnectorFilter),
+    /// Of people, in the order of their ids.
+    Users(UserFilter),
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListSpec {
+    /// Of which list.
+    pub query: ListQuery,
+    /// From where on; `None` is the start.
+    pub after: Option<Position>,
+    /// How many lines at most.
+    pub limit: usize,
+}
+
+/// Somebody who is here.
+#[derive(Debug, Clone)]
+pub struct PersonRow {
+    /// Who.
+    pub user_id: String,
+    /// One presence for each connection, the oldest first.
+    pub connections: Vec<Held>,
+}
+
+/// One line of a list.
+#[derive(Debug, Clone)]
+pub enum ListRow {
+    /// An entry and whose it is.
+    Entry(Held),
+    /// A person and their connections.
+    Person(PersonRow),
+}
+
+impl ListRow {
+    /// Its id in its list.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            ListRow::Entry(held) => {
+                let record = held.entry.record();
+                let sensor = record.and_then(Record::as_sensor).map(|sensor| sensor.sensor_id.as_str());
+                let connector = || record.and_then(Record::as_connector);
+                sensor.or_else(|| connector().map(|connector| connector.connector_id.as_str())).unwrap_or_default()
+            }
+            ListRow::Person(person) => &person.user_id,
+        }
+    }
+
+    /// The node that it is on; of a person, that of the newest connection.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            ListRow::Entry(held) => Some(held.origin.node.as_str()),
+            ListRow::Person(person) => person.connections.last().map(|held| held.origin.node.as_str()),
+        }
+    }
+
+    /// Whether it says the same as another line of its id.
+    pub(super) fn is_as(&self, other: &ListRow) -> bool {
+        let same = |one: &Held, other: &Held| one.origin == other.origin && one.entry.version == other.entry.version;
+        match (self, other) {
+            (ListRow::Entry(one), ListRow::Entry(other)) => same(one, other),
+            (ListRow::Person(one), ListRow::Person(other)) => {
+                one.connections.len() == other.connections.len()
+                    && one.connections.iter().zip(&other.connections).all(|(one, other)| same(one, other))
+            }
+            (ListRow::Entry(_), ListRow::Person(_)) | (ListRow::Person(_), ListRow::Entry(_)) => false,
+        }
+    }
+}
+
+/// What leads from one page to the next: take out what left and what moved; put in what entered and moved, in the order of their
+/// places; then put the changed lines in the place of those with their ids.
+#[derive(Debug, Clone, Default)]
+pub struct ListDifference {
+    /// Lines that are not in the window any more, and why.
+    pub left: Vec<(ListRow, LeftCause)>,
+    /// Lines that are at another place among those that stay, with their places on the new page; in the order of places.
+    pub moved: Vec<(usize, ListRow)>,
+    /// Lines that were not in the window, with their places on the new page; in the order of places.
+    pub entered: Vec<(usize, ListRow)>,
+    /// Lines that say something else.
+    pub changed: Vec<ListRow>,
+}
+
+impl ListDifference {
+    /// Whether it leads nowhere.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.moved.is_empty() && self.entered.is_empty() && self.changed.is_empty()
+    }
+}
+
+pub(super) fn entry(row: WindowRow) -> ListRow {
+    ListRow::Entry(row.held)
+}
+
+impl From<Difference> for ListDifference {
+    fn from(difference: Difference) -> ListDifference {
+        let placed = |rows: Vec<(usize, WindowRow)>| rows.into_iter().map(|(at, row)| (at, entry(row))).collect();
+        ListDifference {
+            left: difference.left.into_iter().map(|left| (entry(left.row), left.cause)).collect(),
+            moved: placed(difference.moved),
+            entered: placed(difference.entered),
+            changed: difference.changed.into_iter().map(entry).collect(),
+        }
+    }
+}
+
+impl ListSpec {
+    /// The same for the lists of sensors, which have a machine of their own.
+    pub(super) fn of_sensors(&self) -> Option<WindowSpec> {
+        let ListQuery::Sensors(query) = &self.query else { return None };
+        Some(WindowSpec { query: query.clone(), after: self.after.clone(), limit: self.limit })
+    }
+}
+
+impl ListQuery {
+    /// The order of its lines.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        match self {
+            ListQuery::Sensors(query) => query.order,
+            ListQuery::Connectors(_) | ListQuery::Users(_) => Order::Id,
+        }
+    }
+
+    /// Where a line stands.
+    #[must_use]
+    pub fn position(&self, view: &View, row: &ListRow) -> Option<Position> {
+        match self {
+            ListQuery::Sensors(query) => view.position(query.order, row.id()),
+            ListQuery::Connectors(_) | ListQuery::Users(_) => Some(Position::Id(row.id().to_owned())),
+        }
+    }
+
+    /// The lines behind a place, at most so many, and whether there are more.
+    #[must_use]
+    pub fn read(&self, view: &View, after: Option<&Position>, limit: usize) -> (Vec<ListRow>, bool) {
+        let after_id = match after {
+            Some(Position::Id(id)) => Some(id.as_str()),
+            Some(Position::Name { .. } | Position::Changed(_)) | None => None,
+        };
+        let entries = |found: sensocto_registry::Found<'_>| {
+            let rows = found.lines.iter().map(|line| ListRow::Entry(line.held.clone())).collect();
+            (rows, found.more)
+        };
+        match self {
+            ListQuery::Sensors(query) => entries(view.sensors(query, after, limit, Duration::ZERO)),
+            ListQuery::Connectors(filter) => entries(view.connectors(filter.node.as_deref(), after_id, limit)),
+            ListQuery::Users(filter) => filter.read(view, after_id, limit),
+        }
+    }
+
+    /// How many lines it has.
+    pub(super) fn total(&self, view: &View) -> usize {
+        match self {
+            ListQuery::Sensors(query) => view.sensors_total(&query.filter, Duration::ZERO),
+            ListQuery::Connectors(filter) if filter.node.is_none() => view.count(Kind::Connector),
+            ListQuery::Users(filter) if *filter == UserFilter::default() => view.people_total(),
+            ListQuery::Connectors(_) | ListQuery::Users(_) => self.read(view, None, usize::MAX).0.len(),
+        }
+    }
+
+    /// The ids of the lines that a change may have changed, or brought in, or taken out.
+    pub(crate) fn touched<'a>(&self, event: &'a Event) -> Vec<&'a str> {
+        let kind = match self {
+            ListQuery::Sensors(_) => Kind::Sensor,
+            ListQuery::Connectors(_) => Kind::Connector,
+            ListQuery::Users(_) => Kind::Presence,
+        };
+        if event.key.kind != kind {
+            return Vec::new();
+        }
+        match self {
+            ListQuery::Sensors(_) | ListQuery::Connectors(_) => vec![event.key.id.as_str()],
+            ListQuery::Users(_) => {
+                let users = event.previous.iter().chain([&event.held]).filter_map(|held| presence(held));
+                let mut users: Vec<&str> = users.map(|presence| presence.user_id.as_str()).collect();
+                users.dedup();
+                users
+            }
+        }
+    }
+
+    /// A line that an event was about, as it last was.
+    pub(crate) fn last_seen(&self, id: &str, held: &Held) -> ListRow {
+        match self {
+            ListQuery::Sensors(_) | ListQuery::Connectors(_) => ListRow::Entry(held.clone()),
+            ListQuery::Users(_) => {
+                ListRow::Person(PersonRow { user_id: id.to_owned(), connections: vec![held.clone()] })
+            }
+        }
+    }
+
+    /// Why a line is not in a window; `gone` is why its entry, or the last of its entries, left the world.
+    pub(super) fn left(&self, view: &View, id: &str, gone: Option<sensocto_registry::Cause>) -> LeftCause {
+        let (there, passes) = match self {
+            ListQuery::Sensors(query) => {
+                let held = view.get(Kind::Sensor, id);
+                (held.is_some(), held.is_some_and(|held| query.filter.matches_held(held)))
+            }
+            ListQuery::Connectors(filter) => {
+                let held = view.get(Kind::Connector, id);
+                (held.is_some(), held.is_some_and(|held| is(&filter.node, held.origin.node.as_str())))
+            }
+            ListQuery::Users(filter) => {
+                let person = view.person(id);
+                (person.is_some(), filter.person(view, id).is_some())
+            }
+        };
+        match (there, passes) {
+            (true, true) => LeftCause::Moved,
+            (true, false) => LeftCause::Filtered,
+            (false, _) => LeftCause::Gone(gone.unwrap_or(sensocto_registry::Cause::Unregistered)),
+        }
+    }
+}
+
+fn is(wanted: &Option<String>, found: &str) -> bool {
+    wanted.as_deref().is_none_or(|wanted| wanted == found)
+}
+
+fn presence(held: &Held) -> Option<&Presence> {
+    held.entry.record().and_then(Record::as_presence)
+}
+
+impl UserFilter {
+    fn read(&self, view: &View, after: Option<&str>, limit: usize) -> (Vec<ListRow>, bool) {
+        let (mut rows, mut after) = (Vec::new(), after.map(str::to_owned));
+        loop {
+            let wanted = limit.saturating_add(1).saturating_sub(rows.len());
+            let (people, more) = view.people(self.room.as_deref(), self.node.as_deref(), after.as_deref(), wanted);
+            after = people.last().map(|person| person.user_id.clone());
+            // What a merged connection says may pass where one of its presences does not, and the other way round.
+            rows.extend(people.iter().filter_map(|person| self.person(view, &person.user_id)).map(ListRow::Person));
+            if rows.len() > limit || !more {
+                break;
+            }
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        (rows, more)
+    }
+
+    /// A person's connections that pass; `None` where none does.
+    fn person(&self, view: &View, user_id: &str) -> Option<PersonRow> {
+        // The presences of one connection, in several topics, are one: that of all topics, otherwise the oldest.
+        let mut connections: BTreeMap<&str, (bool, u64, &str, &Held)> = BTreeMap::new();
+        for (held, presence) in view.person(user_id)?.connections {
+            let other = presence.topic.as_str() != ALL;
+            let ranked = (other, presence.online_at_ms, presence.presence_ref.as_str(), held);
+            let best = connections.entry(presence.connection.as_str()).or_insert(ranked);
+            if (ranked.0, ranked.1, ranked.2) < (best.0, best.1, best.2) {
+                *best = ranked;
+            }
+        }
+        let mut passing: Vec<_> = connections
+            .into_values()
+            .filter(|(_, _, _, held)| {
+                let room = presence(held).and_then(|presence| presence.room_id.as_ref());
+                is(&self.node, held.origin.node.as_str())
+                    && self.room.as_deref().is_none_or(|wanted| room.is_some_and(|room| room.as_str() == wanted))
+            })
+            .collect();
+        passing.sort_by_key(|(_, online_at_ms, reference, _)| (*online_at_ms, *reference));
+        let connections: Vec<Held> = passing.into_iter().map(|(_, _, _, held)| held.clone()).collect();
+        (!connections.is_empty()).then(|| PersonRow { user_id: user_id.to_owned(), connections })
+    }
+}
