@@ -14,6 +14,8 @@ pub enum BreakerCause {
     Calls,
     /// The connection to the node ended.
     LinkLost,
+    /// The node came up, and has not answered its first call.
+    NotProbed,
 }
 
 impl BreakerCause {
@@ -23,6 +25,7 @@ impl BreakerCause {
         match self {
             BreakerCause::Calls => "calls_not_answered",
             BreakerCause::LinkLost => "link_lost",
+            BreakerCause::NotProbed => "not_probed",
         }
     }
 }
@@ -55,9 +58,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn note(&mut self, was: BreakerState, cause: Option<BreakerCause>, mono: Duration) {
+    fn note(&mut self, node: &NodeName, was: BreakerState, cause: Option<BreakerCause>, mono: Duration) {
         let (was, is) = (was == BreakerState::Closed, self.breaker.state(mono) == BreakerState::Closed);
         if was != is {
+            let why = cause.map(BreakerCause::as_str);
+            tracing::info!(%node, closed = is, why, "the breaker in front of calls to a node changed");
             self.since = mono;
             self.cause = cause;
         }
@@ -78,7 +83,7 @@ impl Breakers {
         let watched = breakers.entry(node.clone()).or_insert_with(|| Watched { since: mono, ..Watched::default() });
         let was = watched.breaker.state(mono);
         change(watched);
-        watched.note(was, cause, mono);
+        watched.note(node, was, cause, mono);
     }
 
     pub(crate) fn allow(&self, node: &NodeName, mono: Duration) -> bool {
@@ -100,6 +105,13 @@ impl Breakers {
 
     pub(crate) fn open(&self, node: &NodeName, mono: Duration) {
         self.change(node, Some(BreakerCause::LinkLost), mono, |watched| watched.breaker.open(mono));
+    }
+
+    /// A node came up: it is not called for readers before it has answered once.
+    pub(crate) fn meet(&self, node: &NodeName, mono: Duration) {
+        if !self.lock().contains_key(node) {
+            self.change(node, Some(BreakerCause::NotProbed), mono, |watched| watched.breaker.open(mono));
+        }
     }
 
     /// Forgets the nodes that are not in the world any more.
@@ -144,6 +156,19 @@ impl Breakers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_comes_up_is_trusted_once_it_has_answered() {
+        let (breakers, node) = (Breakers::default(), NodeName::new("b").expect("a name"));
+        breakers.meet(&node, Duration::from_secs(1));
+        let health = breakers.health(&node, Duration::from_secs(2)).expect("known");
+        assert_eq!((health.state, health.cause), (BreakerState::Open, Some(BreakerCause::NotProbed)));
+        assert!(!breakers.allow(&node, Duration::from_secs(2)), "no reader calls it");
+        breakers.succeeded(&node, Duration::from_secs(2), Duration::from_millis(1));
+        assert!(breakers.allow(&node, Duration::from_secs(2)));
+        breakers.meet(&node, Duration::from_secs(3));
+        assert_eq!(breakers.state(&node, Duration::from_secs(3)).0, BreakerState::Closed, "it is known");
+    }
 
     #[test]
     fn a_breaker_says_why_it_is_open_and_when_it_is_tried_next() {

@@ -316,6 +316,7 @@ impl Driver {
             Inbound::Up(origin, _) if origin.node == self.inner.me.node => self.name_conflict(origin.generation),
             Inbound::Up(origin, address) => {
                 tracing::info!(node = %origin.node, generation = %origin.generation, "a node is there");
+                self.inner.breakers.meet(&origin.node, now.mono);
                 if !self.apart {
                     self.registry.handle_peer_up(&origin, now);
                     self.spawn_probe(origin.node.clone());

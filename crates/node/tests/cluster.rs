@@ -121,6 +121,9 @@ async fn the_last_values_come_from_the_sensors_node(nodes: Vec<Node>) {
     let value = Sample::new("21.5", "1");
     entry.signals().expect("a sensor").push([(celsius.clone(), value.clone())]);
     until(&handles[1], "the sensor is there", |world| owner(world, "s1").is_some()).await;
+    let trusted =
+        |handle: &Handle| handle.breaker(&handles[0].me().node).is_some_and(|b| b.state == BreakerState::Closed);
+    until(&handles[1], "its node is trusted", |_| trusted(&handles[1])).await;
     let (age, timeout) = (Duration::from_secs(5), Duration::from_secs(2));
     let first = handles[1].get_sensor_state(&id, age, timeout).await.expect("found");
     assert_eq!((first.source, first.freshness), (StateSource::Origin, Freshness::Fresh));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sensocto_channels::{Json, Payload};
 use sensocto_node::model::attribute;
 use sensocto_node::{
-    Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, Mark, PAYLOAD_BYTES_MAX, Record, RoomId, Sample, Sensor,
-    SensorId, WriteError, mark_text,
+    Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, Mark, PAYLOAD_BYTES_MAX, Record, RoomId, Sample,
+    Sensor, SensorId, WriteError, mark_text,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -79,7 +79,14 @@ impl SensorChannel {
         let sensor = read(&join, bearer.username, wall_ms).map_err(params::invalid_field)?;
         let entry = app.handle.register_sensor(sensor.clone()).await.map_err(|error| connector::refused(&error))?;
         let budget = Budget::full(SAMPLES.0, SAMPLES.1);
-        Ok(SensorChannel { entry, sensor, ids: BTreeSet::new(), budget, flood_told_at: None, marks: marks::are_wanted_in(&join) })
+        Ok(SensorChannel {
+            entry,
+            sensor,
+            ids: BTreeSet::new(),
+            budget,
+            flood_told_at: None,
+            marks: marks::are_wanted_in(&join),
+        })
     }
 
     /// The sensor.

@@ -80,7 +80,7 @@ struct NodeHealthJson {
     breaker: &'static str,
     /// Calls in a row that it did not answer.
     failures: u32,
-    /// Why the breaker is not closed: `calls_not_answered` or `link_lost`.
+    /// Why the breaker is not closed: `calls_not_answered`, `link_lost`, or `not_probed` of a node that came up and has not answered yet.
     breaker_cause: Option<&'static str>,
     /// For how many milliseconds it has been open or closed; null before the first call.
     breaker_since_ms: Option<u64>,
