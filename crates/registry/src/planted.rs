@@ -94,8 +94,6 @@ faults! {
     OlderLogTaken,
     /// A copy mended from several looks at its log counts as a state that its origin had.
     MendedIsSettled,
-    /// A copy is mended by ranges of an older moment.
-    OlderRangesTaken,
     /// A copy that is as far as its origin and not the same is left as it is.
     DivergenceIgnored,
     /// A removed entry stays in the hash of its set.

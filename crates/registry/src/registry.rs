@@ -1,16 +1,17 @@
 //! The state machine: one mutation at a time, then drain [`Registry::poll_output`], then sleep until [`Registry::poll_timeout`].
 
+mod departures;
+mod error;
 mod receive;
 mod repair;
 mod sizes;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{FieldError, Generation, Key, NodeName, Origin, RECORD_BYTES_MAX, Record, Stamp, Version};
+use sensocto_model::{Generation, Key, NodeName, Origin, RECORD_BYTES_MAX, Record, Stamp, Version};
 
 use crate::coalesce::Coalescer;
 use crate::config::Config;
@@ -23,6 +24,8 @@ use crate::reached::{self, Point};
 use crate::replica::DeltaStatus;
 use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
 
+use departures::Departing;
+pub use error::{ChangeError, RegisterError};
 pub use sizes::Sizes;
 
 /// A place in one origin's log. Whoever has reached it has seen the change that it was given for.
@@ -42,51 +45,6 @@ pub struct Registration {
     /// The change.
     pub mark: Mark,
 }
-
-/// Why nothing was registered. The registry is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RegisterError {
-    /// A field is not allowed.
-    Invalid(FieldError),
-    /// The record has more than [`RECORD_BYTES_MAX`] bytes.
-    TooLarge {
-        /// How many it has.
-        bytes: usize,
-    },
-}
-
-impl fmt::Display for RegisterError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RegisterError::Invalid(error) => error.fmt(formatter),
-            RegisterError::TooLarge { bytes } => {
-                write!(formatter, "the record has {bytes} bytes, allowed are {RECORD_BYTES_MAX}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RegisterError {}
-
-/// Why an entry was not changed. The registry is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeError {
-    /// The registration is not, or no longer, the one that this node holds.
-    Superseded,
-    /// The new record is not allowed.
-    Refused(RegisterError),
-}
-
-impl fmt::Display for ChangeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ChangeError::Superseded => formatter.write_str("another registration took its place"),
-            ChangeError::Refused(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for ChangeError {}
 
 /// What the registry wants done.
 #[derive(Debug, Clone)]
@@ -159,15 +117,6 @@ impl Counters {
     fn refuse(&mut self, reason: &'static str) {
         *self.refused.entry(reason).or_insert(0) += 1;
     }
-}
-
-/// An entry that its origin gave up to another one whose registration has not been seen here yet: it stays in the view until then.
-#[derive(Debug, Clone)]
-struct Departing {
-    deadline: Duration,
-    key: Key,
-    origin: Arc<Origin>,
-    until: Reached,
 }
 
 /// The registry of one node. It is a value: a clone goes its own way from there.

@@ -297,7 +297,7 @@ impl Replica {
             Err(reason) => return ChunkStatus::Refused(reason),
         };
         let older = mended.upto < self.version && !shows_wrong(stood, mended.upto);
-        if mended.upto < self.least || (older && !planted::is(Fault::OlderRangesTaken)) {
+        if mended.upto < self.least || older {
             return ChunkStatus::Older;
         }
         reached::at(if mended.changes.is_empty() { Point::MendedNothing } else { Point::MendedEntries });

@@ -126,7 +126,7 @@ fn models(root: &Path) -> Result<(), String> {
 
 /// The laws are in modules of that name; whole clusters take longer, and have the cases of the step before and the simulator.
 fn laws(root: &Path) -> Result<(), String> {
-    let args = ["test", "--workspace", "--lib", "--quiet", "--", "laws::", "--skip", "registry::tests::laws"];
+    let args = ["test", "--workspace", "--lib", "--bins", "--quiet", "--", "laws::", "--skip", "registry::tests::laws"];
     cargo_test(root, &args, &[("PROPTEST_RNG_SEED", "1"), ("PROPTEST_CASES", "10000")])
 }
 

@@ -160,3 +160,54 @@ fn a_grace_has_bounds() {
         assert!(refused(&["--grace", bad]).contains("1s to 1h"), "{bad}");
     }
 }
+
+mod laws {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Lines as a settings file has them, and others.
+    fn any_line() -> impl Strategy<Value = String> {
+        let keys = prop_oneof![
+            prop::sample::select(vec![
+                "name",
+                "http",
+                "peer",
+                "join",
+                "grace",
+                "allowed_origins",
+                "insecure_open",
+                "data"
+            ]),
+            Just("other"),
+        ];
+        let values = prop_oneof![
+            "\\PC{0,20}",
+            "\"\\PC{0,20}\"",
+            prop::sample::select(vec![
+                "\"127.0.0.1:1\"",
+                "\"30s\"",
+                "true",
+                "-1",
+                "1e999",
+                "[]",
+                "[\"a\", 1]",
+                "{}",
+                "1979-05-27"
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop_oneof![(keys, values).prop_map(|(key, value)| format!("{key} = {value}")), "\\PC{0,40}"]
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_settings_or_one_line_that_says_what_is_wrong(lines in prop::collection::vec(any_line(), 0..6)) {
+            let (_directory, path) = file(&lines.join("\n"));
+            if let Err(problem) = settings(&["--config", &path]) {
+                let problem = problem.to_string();
+                prop_assert!(!problem.is_empty() && !problem.contains('\n'), "{}", problem);
+            }
+        }
+    }
+}

@@ -301,3 +301,55 @@ fn a_key_does_not_show_itself() {
     let shown = format!("{:?}", key());
     assert!(!shown.contains('7'), "{shown}");
 }
+
+mod laws {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Values of all kinds, as a claim may be.
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,40}".prop_map(Value::from),
+            Just(json!(["sensocto", "other"])),
+            Just(json!({})),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_token(text in "\\PC{0,200}", like in prop_oneof![Just(""), Just("guest:guest_"), Just("e30.e30.")]) {
+            let token = format!("{like}{text}");
+            prop_assert!(!is_taken(&token), "{}", token);
+        }
+
+        #[test]
+        fn a_token_with_any_byte_changed_is_no_token(at in any::<prop::sample::Index>(), by in 1_u8..128, guest in any::<bool>()) {
+            let token = if guest { key().mint_guest().expect("a token") } else { hs256(&valid()) };
+            let mut bytes = token.clone().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] ^= by;
+            let changed = String::from_utf8_lossy(&bytes);
+            // The last character of a part has bits that say nothing.
+            let (one, other) = (decoded(&token), decoded(&changed));
+            prop_assert!(one == other || auth().check_bearer(&changed).is_err(), "{}", changed);
+        }
+
+        #[test]
+        fn claims_of_any_kind_make_nobody_known_who_is_not_named(name in "sub|name|aud|scope|exp|nbf", value in any_value()) {
+            let known = is_taken(&hs256(&with(&name, value.clone())));
+            // Other names, other lists with the audience, and earlier or later times are as good.
+            let may = matches!((name.as_str(), &value), ("name", Value::String(_)) | ("exp" | "nbf", Value::Number(_)) | ("aud", Value::Array(_)));
+            prop_assert!(!known || may, "{}: {}", name, value);
+        }
+    }
+
+    /// What the parts of a token hold.
+    fn decoded(token: &str) -> Vec<Option<Vec<u8>>> {
+        token.split(['.', ':']).map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok()).collect()
+    }
+}

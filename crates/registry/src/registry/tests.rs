@@ -6,6 +6,7 @@ mod models;
 mod moves;
 mod never;
 mod nodes;
+mod ranges;
 mod regressions;
 mod repair;
 

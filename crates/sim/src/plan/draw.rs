@@ -135,7 +135,7 @@ fn draw_config(rng: &mut Rng) -> Config {
 
 /// What happens when much of the world goes at once.
 fn draw_mass_loss(rng: &mut Rng, config: &mut Config) {
-    config.mass_loss_percent = rng.pick(&[15, 50, 100, 100]);
+    config.mass_loss_percent = rng.pick(&[15, 15, 50, 100]);
     config.long_grace = config.grace + Duration::from_secs(rng.pick(&[0, 5, 60]));
 }
 
@@ -300,7 +300,7 @@ fn draw_crash(rng: &mut Rng, setup: &Setup, at_ms: u64, actions: &mut Vec<Timed>
 
 /// Much of the cluster goes at once, and some of it comes back.
 fn draw_mass_crash(rng: &mut Rng, setup: &Setup, wanted: bool, actions: &mut Vec<Timed>) {
-    if !wanted || setup.nodes < 3 || !rng.chance(300) {
+    if !wanted || setup.nodes < 3 || !rng.chance(600) {
         return;
     }
     let at_ms = draw_time(rng, setup.quiet_at_ms);
