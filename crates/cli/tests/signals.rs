@@ -11,16 +11,17 @@ mod support;
 #[path = "support/thin.rs"]
 mod thin;
 #[path = "support/viewer.rs"]
-#[allow(dead_code, reason = "of the viewer of sensors, the figures alone are used")]
+#[allow(dead_code, reason = "a part of it is used")]
 mod viewer;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use flow::{Ages, Pace, Sensors, View};
+use sensocto_client::{Client, ClientOptions};
 use support::{Cluster, until};
 use thin::{Frame, Thin};
-use viewer::{DEADLINE, Times};
+use viewer::{DEADLINE, Times, Viewer, bring_in};
 
 /// Tests that measure do not measure each other.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -142,7 +143,7 @@ async fn a_viewer_that_does_not_read_costs_the_others_nothing_and_gets_everythin
     };
     let memory = metric(&cluster, 1, "resident_bytes");
     // Nothing is read any more, until the node has seen that it is late by more than five seconds.
-    let stalled = Times::of(ages.during(seconds().max(Duration::from_secs(9))).await);
+    let stalled = Times::of(ages.during(seconds().max(Duration::from_secs(12))).await);
     let grown = metric(&cluster, 1, "resident_bytes") - memory;
     let mut resync = false;
     let read = async {
@@ -226,6 +227,44 @@ async fn a_flood_of_measurements_is_taken_in_and_counted() {
     );
     assert!(taken >= all as f64, "none is lost below the bound: {taken} of {all}");
     assert_eq!(metric(&cluster, 0, "signals_samples_flooded_total"), 0.0);
+}
+
+/// How long changes on one node take until a viewer of another one has them.
+async fn changes(client: &Client, viewer: &mut Viewer, prefix: &str) -> Times {
+    let mut times = Vec::new();
+    for number in 0..100 {
+        let id = format!("{prefix}{number}");
+        let asked = Instant::now();
+        let sensor = bring_in(client, &id).await;
+        times.push(viewer.joined(&id).await - asked);
+        sensor.leave().await.expect("left");
+    }
+    Times::of(times)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_beyond_the_bound_leaves_discovery_alone() {
+    let _alone = ALONE.lock().await;
+    let cluster = Cluster::start(2);
+    cluster.wait_until_identical();
+    let client = Client::connect(ClientOptions::new([cluster.url(0)])).await.expect("connected");
+    let mut viewer = Viewer::open(&cluster.url(1)).await;
+    changes(&client, &mut viewer, "warm").await;
+    let before = changes(&client, &mut viewer, "before").await;
+    // Twice as much of each sensor as it may send.
+    let pace = Pace { sensors: 4, sockets: 4, hz: 100, batch: 100, padding: 0 };
+    let running = Sensors::start(cluster.http(0), "flood", pace, Instant::now()).await;
+    until(DEADLINE, "the sensors send too fast", || {
+        (metric(&cluster, 0, "signals_samples_flooded_total") > 0.0).then_some(())
+    });
+    let meanwhile = changes(&client, &mut viewer, "meanwhile").await;
+    let (sent, flooded) = (running.sent(), metric(&cluster, 0, "signals_samples_flooded_total"));
+    running.end().await;
+    let ratio = ratio(&meanwhile, &before);
+    println!(
+        "register on a until seen on b before {before}, under a flood of {sent} samples, {flooded:.0} of them too many, {meanwhile}: p99 ratio {ratio:.2}"
+    );
+    assert!(ratio < RATIO_MAX);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

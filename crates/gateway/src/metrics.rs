@@ -152,7 +152,7 @@ impl GatewayMetrics {
             );
             registry.register(
                 "signals_samples_flooded",
-                "Samples of sensors that sent faster than they may, of which only the latest were kept",
+                "Samples of sensors that sent faster than they may; of these the latest of each attribute were kept",
                 metrics.samples_flooded.clone(),
             );
             registry.register(

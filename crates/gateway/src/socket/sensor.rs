@@ -137,7 +137,8 @@ impl SensorChannel {
 
     /// Keeps samples, and registers the attributes that were not known.
     async fn take(&mut self, app: &App, samples: Vec<(AttributeId, Sample)>, mono: Duration) -> Answer {
-        let (samples, flooded) = self.within_budget(samples, mono);
+        let may = self.budget.spend_some(samples.len(), mono);
+        let (samples, flooded) = within(samples, may);
         app.metrics.samples_flooded(flooded);
         let unknown = samples.iter().filter(|(id, _)| self.sensor.attributes.get(id).is_none());
         let mut changed = None;
@@ -160,30 +161,6 @@ impl SensorChannel {
             return Answer::Error(connector::refused(&error));
         }
         if flooded == 0 { Answer::Silence } else { self.tell_flood(mono) }
-    }
-
-    /// The samples that a sensor may send now, and of the others the latest of each attribute; how many these replace.
-    fn within_budget(
-        &mut self,
-        mut samples: Vec<(AttributeId, Sample)>,
-        mono: Duration,
-    ) -> (Vec<(AttributeId, Sample)>, usize) {
-        let count = samples.len();
-        let may = self.budget.spend_some(count, mono);
-        if may == count {
-            return (samples, 0);
-        }
-        let mut latest: Vec<(AttributeId, Sample)> = Vec::new();
-        for (id, sample) in samples.drain(may..) {
-            match latest.iter_mut().find(|(known, _)| *known == id) {
-                Some((_, last)) => *last = sample,
-                None => latest.push((id, sample)),
-            }
-        }
-        samples.extend(latest);
-        let flooded = count - samples.len();
-        // A sample that stands alone is the latest, and yet one too many.
-        (samples, flooded.max(1))
     }
 
     fn tell_flood(&mut self, mono: Duration) -> Answer {
@@ -254,6 +231,23 @@ impl SensorChannel {
         self.sensor = sensor;
         Ok(mark)
     }
+}
+
+/// The first `may` samples, and of the others the latest of each attribute; how many were too many.
+fn within(mut samples: Vec<(AttributeId, Sample)>, may: usize) -> (Vec<(AttributeId, Sample)>, usize) {
+    if may >= samples.len() {
+        return (samples, 0);
+    }
+    let too_many = samples.len() - may;
+    let mut latest: Vec<(AttributeId, Sample)> = Vec::new();
+    for (id, sample) in samples.drain(may..) {
+        match latest.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, last)) => *last = sample,
+            None => latest.push((id, sample)),
+        }
+    }
+    samples.extend(latest);
+    (samples, too_many)
 }
 
 #[derive(Serialize)]
@@ -377,6 +371,16 @@ mod tests {
         assert_eq!(read, r#"{"accelerometer":{"x":2.0,"y":3.0,"z":4.0},"gyroscope":{"x":5.0,"y":6.0,"z":0.0}}"#);
         assert!(imu_of_text(&id, &raw(r#""1,2,3""#)).is_none());
         assert!(imu_of_text(&AttributeId::new("x").expect("valid"), &raw(r#""1,2,3,4,5,6,7""#)).is_none());
+    }
+
+    #[test]
+    fn of_samples_that_are_too_many_the_latest_of_each_attribute_stays() {
+        let sample =
+            |attribute: &str, payload: &str| (AttributeId::new(attribute).expect("valid"), Sample::new(payload, "0"));
+        let sent = vec![sample("a", "1"), sample("a", "2"), sample("b", "3"), sample("a", "4"), sample("b", "5")];
+        assert_eq!(within(sent.clone(), 5), (sent.clone(), 0));
+        assert_eq!(within(sent.clone(), 1), (vec![sample("a", "1"), sample("a", "4"), sample("b", "5")], 4));
+        assert_eq!(within(sent, 0), (vec![sample("a", "4"), sample("b", "5")], 5));
     }
 
     #[test]
