@@ -1,7 +1,7 @@
 //! A list of sensors that is followed: one live query, whose window goes where somebody looks.
 
 import { covers, ListWindow, windowFor, type Departed } from "../model/list_window.ts";
-import { parseNodes, type NodeEntry } from "../wire/entries.ts";
+import { fieldsOf, parseNodes, textOf, type NodeEntry } from "../wire/entries.ts";
 import { parseChange, parsePage, parseTotal } from "../wire/window.ts";
 import type { Line, Topic } from "./line.ts";
 
@@ -43,9 +43,9 @@ export class Listing {
         change: (payload) => this.#change(payload),
         total: (payload) => this.#total(payload),
         nodes: (payload) => this.#nodes(payload),
-        refused: () => listener.refused("The node has as many live queries as it may."),
+        refused: (payload) => listener.refused(refusalWords(textOf(fieldsOf(payload)?.["reason"]) ?? "")),
       },
-      refused: (reason) => listener.refused(reason),
+      refused: (reason) => listener.refused(refusalWords(reason)),
       lost: () => this.window.interrupt(),
     });
   }
@@ -130,5 +130,17 @@ export class Listing {
   #nodes(payload: unknown): void {
     const nodes = parseNodes(payload);
     if (nodes !== null) this.#listener.nodes(nodes);
+  }
+}
+
+/** Why a node does not follow a list, where there is more to say of it than its own word. */
+function refusalWords(reason: string): string {
+  switch (reason) {
+    case "too_many_windows":
+      return "it follows as many lists as it may";
+    case "live_queries_off":
+      return "its operator has turned live queries off";
+    default:
+      return reason;
   }
 }
