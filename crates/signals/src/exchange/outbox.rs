@@ -34,7 +34,9 @@ impl Outbox {
             hash: 0,
             changed: BTreeSet::new(),
             everything: Some(None),
-            seq: 0,
+            // The other side may still know an outbox that was forgotten here: what this one says has to be later than all of that, and
+            // no outbox says something every microsecond.
+            seq: u64::try_from(now.as_micros()).unwrap_or(u64::MAX / 2),
             send_at: now,
             beat_at: now + BEAT_EVERY,
             empty_since: Some(now),

@@ -246,6 +246,18 @@ fn a_node_that_starts_anew_wants_what_it_says_now() {
 }
 
 #[test]
+fn what_is_wanted_again_right_after_nothing_was_for_a_while_is_known() {
+    let mut cluster = Cluster::new();
+    for pause in [5_000, 5_100, 6_000, 9_000, 11_000] {
+        cluster.look("b", 1, "a", Level::High);
+        cluster.pass(ms(100));
+        assert_eq!(cluster.level("a", 1), Level::High, "before {pause} ms without");
+        cluster.look("b", 1, "a", Level::None);
+        cluster.pass(ms(pause));
+    }
+}
+
+#[test]
 fn what_an_earlier_start_of_a_node_says_late_changes_nothing() {
     let mut exchange = exchange("a", 1);
     let say = |generation, seq, level| {
@@ -281,7 +293,7 @@ fn missed_samples_are_asked_for() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
     /// Whatever is lost: once the network is whole, each sensor's node knows the highest level of all viewers, and sends samples to
     /// the nodes with a viewer and to no other.
     #[test]
