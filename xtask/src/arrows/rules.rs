@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["gateway", "node", "client", "model"]),
     ("sim", &["registry", "model"]),
     ("bench", &["client", "node", "registry", "model"]),
+    ("peers", &["bench", "node"]),
     ("fuzz", &["registry", "channels", "model"]),
 ];
 
