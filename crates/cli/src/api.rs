@@ -81,8 +81,39 @@ impl Api {
         self.read(request.send_empty()).map(drop)
     }
 
+    /// Has something done, and reads what came of it. `method` is POST, PUT, PATCH or DELETE; the last one takes no body.
+    ///
+    /// # Errors
+    /// The node is not there, refuses (its reason is passed on), or answers what is not expected.
+    pub(crate) fn write<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, Failure> {
+        let url = format!("{}{path}", self.base);
+        let body = match method {
+            "DELETE" => self.answer(self.agent.delete(url))?,
+            "PUT" => self.answer_to(self.agent.put(url), body)?,
+            "PATCH" => self.answer_to(self.agent.patch(url), body)?,
+            _ => self.answer_to(self.agent.post(url), body)?,
+        };
+        let base = &self.base;
+        serde_json::from_str(&body)
+            .map_err(|error| Failure::failed(format!("{base}{path} answered what this program does not know: {error}")))
+    }
+
     fn answer(&self, request: ureq::RequestBuilder<ureq::typestate::WithoutBody>) -> Result<String, Failure> {
         self.read(self.prepared(request).call())
+    }
+
+    fn answer_to(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        body: &serde_json::Value,
+    ) -> Result<String, Failure> {
+        let request = self.prepared(request).header("content-type", "application/json");
+        self.read(request.send(body.to_string()))
     }
 
     fn prepared<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {

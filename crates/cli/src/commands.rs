@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 mod demo;
 mod matrix;
 mod paged;
+mod rooms;
 mod sensors;
 mod serve;
 mod signals;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Signals(SignalsCommand::Watch { sensors, level, recent, node }) => {
             block_on(signals::watch(&node, &sensors, level, recent))
         }
+        Command::Rooms(command) => rooms::run(&command),
         Command::Cluster(ClusterCommand::Status { node }) => cluster::status(&node),
         Command::Cluster(ClusterCommand::Matrix { node }) => matrix::run(&node),
         Command::Cluster(ClusterCommand::Leave { node }) => cluster::set_apart(true, &node),

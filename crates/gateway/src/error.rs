@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::model::FieldError;
+use sensocto_node::model::{FieldError, RoomError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,6 +62,8 @@ pub(crate) enum ApiError {
     LiveQueriesOff,
     /// This node has not seen in time what the request asked for.
     MarkNotReached { message: String },
+    /// An operation on a room was not done.
+    Room(RoomError),
     /// A defect of this program.
     Internal,
 }
@@ -96,6 +98,7 @@ impl ApiError {
             }
             ApiError::Gone { .. } => StatusCode::GONE,
             ApiError::MarkNotReached { .. } => StatusCode::GATEWAY_TIMEOUT,
+            ApiError::Room(error) => room_status(*error),
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -139,6 +142,7 @@ impl ApiError {
                 "an operator turned live queries off: ask for the list again and again instead (polling), without /live in the path".to_owned(),
             ),
             ApiError::MarkNotReached { message } => plain("mark_not_reached", message),
+            ApiError::Room(error) => plain(error.as_str(), error.to_string()),
             ApiError::Internal => plain("internal", "the node failed to answer this, its log says why".to_owned()),
         };
         ErrorBody { error }
@@ -154,6 +158,31 @@ impl ApiError {
 impl From<FieldError> for ApiError {
     fn from(error: FieldError) -> ApiError {
         ApiError::invalid(error.field, error.allowed)
+    }
+}
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> ApiError {
+        ApiError::Room(error)
+    }
+}
+
+fn room_status(error: RoomError) -> StatusCode {
+    match error {
+        RoomError::NotFound => StatusCode::NOT_FOUND,
+        RoomError::Forbidden => StatusCode::FORBIDDEN,
+        RoomError::JoinCodeTaken
+        | RoomError::AlreadyMember
+        | RoomError::AlreadyAdmin
+        | RoomError::NotAMember
+        | RoomError::OwnerCannotLeave
+        | RoomError::CannotChangeOwner
+        | RoomError::CannotKickOwner
+        | RoomError::RoomFull
+        | RoomError::TooManyRooms
+        | RoomError::SensorNotInRoom => StatusCode::CONFLICT,
+        RoomError::StorageFailing | RoomError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        RoomError::Unavailable => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Routes, and what is the same for all of them.
 
+mod body;
 mod cors;
 pub(crate) mod cursor;
 mod health;

@@ -17,6 +17,7 @@ mod marks;
 mod metrics;
 mod origins;
 mod presence;
+mod rooms;
 mod socket;
 #[cfg(test)]
 mod testing;

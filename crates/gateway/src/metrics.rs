@@ -23,6 +23,8 @@ pub(crate) enum TopicKind {
     Presence,
     /// `signals:…` and `signal:…`
     Signals,
+    /// `lobby:…`, `room:…`
+    Rooms,
     /// Anything else.
     Unknown,
 }
@@ -35,6 +37,7 @@ impl TopicKind {
             TopicKind::Discovery => "discovery",
             TopicKind::Presence => "presence",
             TopicKind::Signals => "signals",
+            TopicKind::Rooms => "rooms",
             TopicKind::Unknown => "unknown",
         }
     }

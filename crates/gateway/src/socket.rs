@@ -12,6 +12,7 @@ mod marks;
 mod members;
 mod params;
 mod presence;
+mod rooms;
 mod sensor;
 mod session;
 mod signals;

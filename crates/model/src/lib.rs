@@ -13,6 +13,7 @@ mod error;
 mod generation;
 mod id;
 mod interner;
+mod now;
 mod presence;
 mod record;
 pub mod room;
@@ -28,6 +29,7 @@ pub use id::{
     ConnectionId, ConnectorId, NODE_NAME_BYTES_MAX, NodeName, PresenceRef, PresenceTopic, RoomId, SensorId, UserId,
 };
 pub use interner::Interner;
+pub use now::Now;
 pub use presence::{FIELDS_BYTES_MAX, FIELDS_DEPTH_MAX, FIELDS_KEYS_MAX, Presence, PresenceFields};
 pub use record::{DecodeError, Key, Kind, RECORD_BYTES_MAX, Record, SharedId};
 pub use room::{JoinCode, Role, Room, RoomError, RoomPatch, RoomSettings, Term};

@@ -351,6 +351,13 @@ impl Driver {
 
     /// Answers a question of another node, on a thread that may wait for it.
     fn answer(&mut self, question: Question) {
+        if question.purpose == Purpose::Rooms {
+            let told = crate::rooms::Told { payload: question.payload, replier: question.replier };
+            if self.inner.rooms.told.try_send(told).is_err() {
+                self.inner.metrics.turned_away();
+            }
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.answering).try_acquire_owned() else {
             self.inner.metrics.turned_away();
             return;
@@ -362,15 +369,17 @@ impl Driver {
                 Ok(Some(answer)) => Some(answer),
                 Ok(None) | Err(_) => return,
             },
-            Purpose::State | Purpose::Hello => None,
+            Purpose::State | Purpose::Hello | Purpose::Rooms => None,
         };
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let sent = match (log, purpose) {
                 (Some(mut frames), _) => frames.all(|frame| replier.frame(frame)),
                 (None, Purpose::Hello) => hello::answer(&inner, &payload).is_some_and(|frame| replier.frame(frame)),
-                (None, Purpose::Ask | Purpose::State) => remote::answer(&inner.signals.feeds, &payload)
-                    .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame))),
+                (None, Purpose::Ask | Purpose::State | Purpose::Rooms) => {
+                    remote::answer(&inner.signals.feeds, &payload)
+                        .is_some_and(|frames| frames.into_iter().all(|frame| replier.frame(frame)))
+                }
             };
             if sent {
                 replier.complete();

@@ -65,11 +65,13 @@ pub enum Purpose {
     State,
     /// What a node says of itself.
     Hello,
+    /// Rooms: operations, copies, news.
+    Rooms,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Purpose; 3] = [Purpose::Ask, Purpose::State, Purpose::Hello];
+    pub const ALL: [Purpose; 4] = [Purpose::Ask, Purpose::State, Purpose::Hello, Purpose::Rooms];
 
     /// The word for it in keys.
     #[must_use]
@@ -78,6 +80,7 @@ impl Purpose {
             Purpose::Ask => "ask",
             Purpose::State => "state",
             Purpose::Hello => "hello",
+            Purpose::Rooms => "rooms",
         }
     }
 }

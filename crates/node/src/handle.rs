@@ -100,6 +100,7 @@ pub(crate) struct Inner {
     pub(crate) remote: Remote,
     pub(crate) breakers: Breakers,
     pub(crate) pins: Pins,
+    pub(crate) rooms: Arc<crate::rooms::RoomsShared>,
     pub(crate) hellos: crate::hello::Hellos,
     pub(crate) propagations: crate::propagation::Propagations,
     pub(crate) live: crate::live::Requests,

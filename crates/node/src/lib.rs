@@ -25,7 +25,9 @@ mod node;
 mod propagation;
 mod recent;
 mod remote;
+mod rooms;
 mod signals;
+mod store;
 mod switches;
 mod why;
 mod world;
@@ -46,6 +48,7 @@ pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
 pub use propagation::Propagation;
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
+pub use rooms::{RoomDone, RoomsBatch, RoomsNext, RoomsSubscription, RoomsWorld};
 pub use sensocto_model::{
     self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation,
     Key, Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor,
@@ -56,6 +59,9 @@ pub use sensocto_registry::live::{LeftCause, WINDOW_MAX};
 pub use sensocto_registry::{
     Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
     RegisterError, Room, SensorFilter, SensorQuery, View, fold,
+};
+pub use sensocto_rooms::{
+    self as room_rules, Ack as RoomAck, Change as RoomChange, Departure, Health as RoomsHealth, RoomQuery, RoomsView,
 };
 pub use sensocto_signals::{
     Act, Battery, Digest, Interest, Level, Load, LoadLevel, Picked, Sample, Teller, VISIBLE_MAX, Windows, backpressure,

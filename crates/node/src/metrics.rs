@@ -12,7 +12,9 @@ use sensocto_registry::Sizes;
 
 use crate::handle::Handle;
 
+mod rooms;
 mod signals;
+use rooms::RoomMetrics;
 use signals::SignalMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +50,7 @@ pub struct Metrics {
     propagation_p99: Family<NodeLabel, Gauge>,
     core: Core,
     signals: SignalMetrics,
+    rooms: RoomMetrics,
 }
 
 /// What the registry counts by itself, taken over when it is read.
@@ -93,6 +96,7 @@ impl Metrics {
             propagation_p99: Family::default(),
             core: Core::default(),
             signals: SignalMetrics::default(),
+            rooms: RoomMetrics::default(),
             registry: std::sync::Mutex::new(Registry::default()),
         };
         registry.register("frames_published", "Frames published to other nodes", metrics.frames_out.clone());
@@ -125,6 +129,7 @@ impl Metrics {
         );
         metrics.core.register(&mut registry);
         metrics.signals.register(&mut registry);
+        metrics.rooms.register(&mut registry);
         Metrics { registry: std::sync::Mutex::new(registry), ..metrics }
     }
 
@@ -160,6 +165,7 @@ impl Metrics {
     }
 
     fn refresh(&self, handle: &Handle) {
+        self.rooms.refresh(&handle.rooms());
         let world = handle.world();
         for kind in Kind::ALL {
             self.entries.get_or_create(&KindLabel { kind: kind.as_str() }).set(world.view.count(kind) as i64);

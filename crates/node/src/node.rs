@@ -59,6 +59,13 @@ pub enum StartError {
         /// When the other one was started (its generation).
         generation: Generation,
     },
+    /// The rooms on disk cannot be used.
+    Store {
+        /// The data directory.
+        path: String,
+        /// What the database says.
+        message: String,
+    },
     /// The engine does not start.
     Engine {
         /// What it says.
@@ -81,6 +88,10 @@ impl fmt::Display for StartError {
                     "the data directory {path} cannot be used ({error}): make it writable, or name another by --data"
                 )
             }
+            StartError::Store { path, message } => write!(
+                formatter,
+                "the rooms in {path} cannot be used ({message}): make the disk usable, or move rooms.redb away, and the other nodes bring its rooms back"
+            ),
             StartError::PeerAddress { address, error } => {
                 write!(
                     formatter,
@@ -133,6 +144,7 @@ pub struct Node {
     handle: Handle,
     stop: CancellationToken,
     driver: JoinHandle<()>,
+    rooms: JoinHandle<()>,
     ended: watch::Receiver<Option<EndCause>>,
     _identity: Identity,
 }
@@ -146,10 +158,10 @@ impl Node {
         let identity = open_identity(&config)?;
         let me = Origin { node: config.name.clone(), generation: identity.generation };
         let Some(peer) = &config.peer else {
-            return Ok(Node::run(identity, me, &config, Arc::new(NoEngine), Received::nothing(), Vec::new()));
+            return Node::run(identity, me, &config, Arc::new(NoEngine), Received::nothing(), Vec::new(), true);
         };
         let (engine, received, join) = connect(&me, &config.cluster, peer).await?;
-        Ok(Node::run(identity, me, &config, engine, received, join))
+        Node::run(identity, me, &config, engine, received, join, false)
     }
 
     /// Starts a node on an engine that is there already, for example one of [`crate::engine::memory`].
@@ -163,7 +175,7 @@ impl Node {
         let identity = open_identity(config)?;
         let me = Origin { node: config.name.clone(), generation: identity.generation };
         let (engine, received) = connect(me.clone());
-        Ok(Node::run(identity, me, config, Arc::new(engine), received, Vec::new()))
+        Node::run(identity, me, config, Arc::new(engine), received, Vec::new(), false)
     }
 
     fn run(
@@ -173,8 +185,13 @@ impl Node {
         engine: Arc<dyn Engine>,
         received: Received,
         join: Vec<(String, SocketAddr)>,
-    ) -> Node {
+        alone: bool,
+    ) -> Result<Node, StartError> {
         let clock = Clock::start();
+        let rooms = crate::rooms::start(&me, alone, config.data.as_deref(), clock).map_err(|error| {
+            let path = config.data.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+            StartError::Store { path, message: error.to_string() }
+        })?;
         let mut registry = Registry::new(me.clone(), config.registry.clone(), clock.now());
         let (commands, commands_receiver) = mpsc::channel(COMMANDS_MAX);
         let (batches, _) = broadcast::channel(world::BATCHES_MAX);
@@ -192,6 +209,7 @@ impl Node {
             remote: Remote::new(),
             breakers: crate::breakers::Breakers::default(),
             pins: crate::listing::Pins::default(),
+            rooms: Arc::clone(&rooms.shared),
             hellos: crate::hello::Hellos::default(),
             live,
             history: crate::why::History::default(),
@@ -207,6 +225,8 @@ impl Node {
         let stop = CancellationToken::new();
         tokio::spawn(crate::hello::run(Handle(Arc::clone(&inner))));
         tokio::spawn(crate::live::Windows::new(Handle(Arc::clone(&inner)), live_requests).run());
+        let rooms = crate::rooms::RoomsDriver::new(Handle(Arc::clone(&inner)), rooms);
+        let rooms = tokio::spawn(rooms.run(stop.clone()));
         tokio::spawn(crate::signals::Traffic::new(Handle(Arc::clone(&inner)), received.signals).run());
         tokio::spawn(crate::signals::measure(Handle(Arc::clone(&inner))));
         let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, received.discovery, end.clone());
@@ -216,7 +236,7 @@ impl Node {
                 end.send_replace(Some(EndCause::DriverEnded));
             }
         });
-        Node { handle: Handle(inner), stop, driver, ended, _identity: identity }
+        Ok(Node { handle: Handle(inner), stop, driver, rooms, ended, _identity: identity })
     }
 
     /// The Discovery API.
@@ -237,8 +257,13 @@ impl Node {
 
     /// Leaves the cluster: what this node's clients registered and released by now is unregistered everywhere.
     pub async fn shutdown(self) {
+        // Others take the rooms over while this node is still there to finish what it has begun.
+        self.handle.drain_rooms().await;
         self.handle.0.stopping.cancel();
         self.stop.cancel();
+        if let Err(error) = self.rooms.await {
+            tracing::warn!(%error, "the rooms did not end cleanly");
+        }
         if let Err(error) = self.driver.await {
             tracing::warn!(%error, "the driver did not end cleanly");
         }

@@ -171,6 +171,11 @@ impl Remote {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner).values().map(BTreeSet::len).sum()
     }
 
+    /// What is in the cache, however old it is.
+    pub(crate) fn known(&self, id: &SensorId) -> Option<Arc<BTreeMap<AttributeId, Sample>>> {
+        self.cache.get(id).map(|cached| Arc::clone(&cached.values))
+    }
+
     fn cached(&self, id: &SensorId, owner: &NodeName, max_age: Duration, mono: Duration) -> Option<Arc<Cached>> {
         let young = |cached: &Arc<Cached>| mono.saturating_sub(cached.fetched_at) <= max_age && cached.from == *owner;
         self.cache.get(id).filter(young)

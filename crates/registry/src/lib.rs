@@ -15,7 +15,6 @@ mod entry;
 pub mod live;
 mod log;
 pub mod message;
-mod now;
 mod peer;
 #[doc(hidden)]
 pub mod planted;
@@ -33,9 +32,9 @@ pub use answer::Answer;
 pub use config::Config;
 pub use entry::Entry;
 pub use message::{FrameError, Sets};
-pub use now::Now;
 pub use peer::PeerState;
 pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registration, Registry, Sizes};
+pub use sensocto_model::Now;
 pub use set_hash::SetHash;
 pub use view::{
     Cause, Event, EventKind, Found, Freshness, Held, Line, NodeView, Order, Person, Position, Room, SensorFilter,

@@ -17,12 +17,12 @@ use crate::coalesce::Coalescer;
 use crate::config::Config;
 use crate::log::OriginLog;
 use crate::message::{self, Digest, Message, Reached};
-use crate::now::Now;
 use crate::peer::{Peer, PeerState};
 use crate::planted::{self, Fault};
 use crate::reached::{self, Point};
 use crate::replica::DeltaStatus;
 use crate::view::{Cause, Event, Held, NodeView, StateCause, View};
+use sensocto_model::Now;
 
 use departures::Departing;
 pub use error::{ChangeError, RegisterError};

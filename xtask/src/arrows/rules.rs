@@ -8,14 +8,15 @@ use super::{SourceFile, Violation};
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("registry", &["model"]),
+    ("rooms", &["model"]),
     ("channels", &[]),
     ("signals", &["model"]),
-    ("node", &["registry", "signals", "model"]),
+    ("node", &["registry", "rooms", "signals", "model"]),
     ("gateway", &["channels", "node", "model"]),
     ("client", &["channels"]),
     ("cli", &["gateway", "node", "client", "model"]),
-    ("sim", &["registry", "model"]),
-    ("bench", &["client", "node", "registry", "model"]),
+    ("sim", &["registry", "rooms", "model"]),
+    ("bench", &["client", "node", "registry", "rooms", "model"]),
     ("peers", &["bench", "node"]),
     ("fuzz", &["registry", "channels", "model"]),
 ];
@@ -30,7 +31,7 @@ const OWNED: &[(&str, &str)] = &[("zenoh", "node"), ("axum", "gateway")];
 const ZENOH_SOURCES: &str = "crates/node/src/engine/zenoh";
 
 /// Crates without input and output.
-const SANS_IO: &[&str] = &["registry", "channels", "signals"];
+const SANS_IO: &[&str] = &["registry", "rooms", "channels", "signals"];
 
 /// What a crate without input and output must not name; a path is forbidden with all that is below it.
 const FORBIDDEN_PATHS: &[&[&str]] =

@@ -75,6 +75,13 @@ pub(crate) const STEPS: &[Step] = &[
         run: schema::run,
     },
     Step {
+        name: "rooms-simulator",
+        what: "1,000 seeds of rooms under faults, each run twice, and each planted fault found",
+        after: &[],
+        prepare: always,
+        run: rooms_simulator,
+    },
+    Step {
         name: "clients",
         what: "the phoenix npm package and a V1 client against real nodes",
         after: &["web-build"],
@@ -164,6 +171,12 @@ fn planted(root: &Path) -> Result<(), String> {
             "all",
         ],
     )
+}
+
+fn rooms_simulator(root: &Path) -> Result<(), String> {
+    let program = ["run", "--quiet", "--package", "sensocto-sim", "--bin", "rooms-sim"];
+    cargo(root, &[&program[..], &["--", "--seeds", "1000"]].concat())?;
+    cargo(root, &[&program[..], &["--features", "planted", "--", "--planted", "--seeds", "1000"]].concat())
 }
 
 fn check_arrows(root: &Path) -> Result<(), String> {

@@ -13,7 +13,7 @@ const PAGE: u64 = 1_000;
 /// A page. Each line is kept as it came, so that `--json` passes it on exactly.
 #[derive(Deserialize)]
 struct Page {
-    #[serde(rename = "sensors", alias = "users")]
+    #[serde(rename = "sensors", alias = "users", alias = "rooms")]
     lines: Vec<Box<RawValue>>,
     total: u64,
     next: Option<String>,

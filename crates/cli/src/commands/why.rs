@@ -69,7 +69,7 @@ fn lines(kind: &str, id: &str, why: &Why) -> Vec<String> {
 }
 
 /// An id as part of a path.
-fn encoded(id: &str) -> String {
+pub(super) fn encoded(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     id.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

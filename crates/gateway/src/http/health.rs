@@ -99,6 +99,7 @@ fn checks(app: &App) -> BTreeMap<&'static str, Check> {
     let retrying = health.joining.iter().filter(|joining| !joining.connected).count();
     let stopping = app.stopping.is_cancelled();
     let load = app.handle.load();
+    let rooms = app.handle.rooms();
     let loaded = load.level >= LoadLevel::High || load.memory_protection;
     BTreeMap::from([
         (
@@ -106,6 +107,12 @@ fn checks(app: &App) -> BTreeMap<&'static str, Check> {
             Check::of(!loaded, Outcome::Degraded, || {
                 let memory = if load.memory_protection { ", and memory is short" } else { "" };
                 format!("the load is {}{memory}: windows are longer", load.level.as_str())
+            }),
+        ),
+        (
+            "rooms",
+            Check::of(rooms.health.writable || !rooms.health.on_disk, Outcome::Degraded, || {
+                "the disk takes no writes: rooms are read from memory, and changes of them are refused".to_owned()
             }),
         ),
         (

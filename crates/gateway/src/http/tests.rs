@@ -1,3 +1,4 @@
 mod api;
 mod connections;
 mod pages;
+mod rooms;

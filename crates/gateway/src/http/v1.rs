@@ -34,7 +34,7 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(users::list))
         .routes(routes!(users::get))
         .routes(routes!(users::count))
-        .routes(routes!(rooms::list))
+        .merge(rooms::router())
         .routes(routes!(cluster::health))
         .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::forget))

@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::discovery::DiscoveryChannel;
 use super::discovery::live::LiveChannel;
 use super::presence::PresenceChannel;
+use super::rooms::RoomsChannel;
 use super::sensor::SensorChannel;
 use super::signals::SignalsChannel;
 
@@ -21,6 +22,7 @@ pub(super) enum Member {
     Live(Box<LiveChannel>),
     Presence(Box<PresenceChannel>),
     Signals(Box<SignalsChannel>),
+    Rooms(Box<RoomsChannel>),
     /// A channel that takes everything and does nothing, for the clients' own tests.
     Test,
 }
@@ -32,7 +34,7 @@ impl Member {
             Member::Connector(entry) => Some(entry),
             Member::Sensor(sensor) => Some(&sensor.entry),
             Member::Presence(presence) => presence.entry(),
-            Member::Discovery(_) | Member::Live(_) | Member::Signals(_) | Member::Test => None,
+            Member::Discovery(_) | Member::Live(_) | Member::Signals(_) | Member::Rooms(_) | Member::Test => None,
         }
     }
 
@@ -50,6 +52,7 @@ pub(super) struct Members {
     presences: Vec<ChannelId>,
     live: Vec<ChannelId>,
     signals: Vec<ChannelId>,
+    rooms: Vec<ChannelId>,
 }
 
 impl Members {
@@ -67,6 +70,9 @@ impl Members {
         if matches!(member, Member::Signals(_)) {
             self.signals.push(channel);
         }
+        if matches!(member, Member::Rooms(_)) {
+            self.rooms.push(channel);
+        }
         let gone = CancellationToken::new();
         self.members.insert(channel, (member, gone.clone().drop_guard()));
         gone
@@ -78,6 +84,7 @@ impl Members {
         self.presences.retain(|presence| *presence != channel);
         self.live.retain(|live| *live != channel);
         self.signals.retain(|signals| *signals != channel);
+        self.rooms.retain(|rooms| *rooms != channel);
     }
 
     pub(super) fn get(&self, channel: ChannelId) -> Option<&Member> {
@@ -95,7 +102,9 @@ impl Members {
 
     /// Whether some channel follows the world by itself.
     pub(super) fn follows_the_world(&self) -> bool {
-        self.watching.len() > self.presences.len()
+        let follows =
+            |channel: &ChannelId| matches!(self.get(*channel), Some(Member::Rooms(rooms)) if rooms.follows_the_world());
+        self.watching.len() > self.presences.len() || self.rooms.iter().any(follows)
     }
 
     /// The channels that are told what changes.
@@ -126,6 +135,20 @@ impl Members {
         }
     }
 
+    /// The channels that follow rooms.
+    pub(super) fn rooms(&self) -> &[ChannelId] {
+        &self.rooms
+    }
+
+    /// Does something to each channel that follows rooms.
+    pub(super) fn each_of_rooms(&mut self, mut act: impl FnMut(&mut RoomsChannel)) {
+        for channel in &self.rooms {
+            if let Some((Member::Rooms(rooms), _)) = self.members.get_mut(channel) {
+                act(rooms);
+            }
+        }
+    }
+
     /// Whether time alone may change what some channel has to tell.
     pub(super) fn follow_time(&self) -> bool {
         !self.watching.is_empty() || !self.live.is_empty()
@@ -133,6 +156,7 @@ impl Members {
 
     /// Notes what changed in the world.
     pub(super) fn take(&mut self, batch: &Batch) {
+        self.each_of_rooms(|rooms| rooms.take_world(batch));
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.take(batch),
@@ -142,6 +166,7 @@ impl Members {
                     | Member::Sensor(_)
                     | Member::Live(_)
                     | Member::Signals(_)
+                    | Member::Rooms(_)
                     | Member::Test,
                     _,
                 ))
@@ -152,6 +177,7 @@ impl Members {
 
     /// What changed in the world was not told in time: everybody who watches starts over.
     pub(super) fn start_over(&mut self) {
+        self.each_of_rooms(RoomsChannel::start_over_world);
         for channel in &self.watching {
             match self.members.get_mut(channel) {
                 Some((Member::Discovery(discovery), _)) => discovery.start_over(),
@@ -161,6 +187,7 @@ impl Members {
                     | Member::Sensor(_)
                     | Member::Live(_)
                     | Member::Signals(_)
+                    | Member::Rooms(_)
                     | Member::Test,
                     _,
                 ))

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, ReplyTo, Request, Status, Vsn};
-use sensocto_node::{ConnectionId, Next, Subscription};
+use sensocto_node::{ConnectionId, Next, RoomsNext, RoomsSubscription, Subscription};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
@@ -16,6 +16,7 @@ use super::discovery::live::{self, Arrived, LiveChannel};
 use super::discovery::{self, DiscoveryChannel, Listed, Told};
 use super::members::{Member, Members};
 use super::presence::{self, JoinedBy, PresenceChannel};
+use super::rooms::{self as room_channels, LobbyChannel, RoomChannel, RoomsChannel};
 use super::sensor::{self, Answer, SensorChannel};
 use super::signals::{self, SignalsChannel};
 use super::{CloseCause, backpressure, connector, marks, params};
@@ -26,6 +27,8 @@ use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
+const LOBBY: &str = "lobby:";
+const ROOM: &str = "room:";
 /// Takes any join and every event: for the clients' own tests.
 const TEST: &str = "sensocto:lvntest:";
 /// What else is of this family exists, and lets nobody in.
@@ -46,6 +49,7 @@ pub(crate) struct Session {
     user: User,
     members: Members,
     subscription: Option<Subscription>,
+    rooms: Option<RoomsSubscription>,
     states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Status, Json)>>,
     superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
     /// This socket among all others; made when the first presence needs it.
@@ -71,6 +75,7 @@ impl Session {
             user,
             members: Members::default(),
             subscription: None,
+            rooms: None,
             states: FuturesUnordered::new(),
             superseded: FuturesUnordered::new(),
             name: None,
@@ -110,6 +115,9 @@ impl Session {
         if !self.members.follows_the_world() {
             self.subscription = None;
         }
+        if self.members.rooms().is_empty() {
+            self.rooms = None;
+        }
         Ok(())
     }
 
@@ -137,6 +145,7 @@ impl Session {
                 self.join_presence(topic, join).await.map(|presence| Member::Presence(Box::new(presence)))
             }
             TopicKind::Signals => return self.join_signals(channel, topic, join),
+            TopicKind::Rooms => self.join_rooms(topic).map(|rooms| Member::Rooms(Box::new(rooms))),
             TopicKind::Unknown if topic.starts_with(TEST) => Ok(Member::Test),
             TopicKind::Unknown if topic.starts_with(OTHER) => Err(Json::reason(params::JOIN_CRASHED)),
             TopicKind::Unknown => {
@@ -193,6 +202,20 @@ impl Session {
         }
     }
 
+    fn join_rooms(&self, topic: &str) -> Result<RoomsChannel, Json> {
+        let unauthorized = || Json::reason(params::UNAUTHORIZED);
+        if !self.app.may_read(&self.user) {
+            return Err(unauthorized());
+        }
+        let viewer = crate::rooms::acting(&self.app, &self.user);
+        if let Some(user) = topic.strip_prefix(LOBBY) {
+            let viewer = viewer.filter(|viewer| viewer.as_str() == user).ok_or_else(unauthorized)?;
+            return Ok(RoomsChannel::Lobby(LobbyChannel::new(viewer)));
+        }
+        let id = topic.strip_prefix(ROOM).unwrap_or_default();
+        RoomChannel::new(&self.app.handle.rooms(), id, viewer).map(RoomsChannel::Room)
+    }
+
     async fn join_presence(&mut self, topic: &str, join: &Payload) -> Result<PresenceChannel, Json> {
         if self.members.presences().len() >= presence::TOPICS_MAX {
             return Err(Json::reason("too_many_presences"));
@@ -220,6 +243,14 @@ impl Session {
         }
         if matches!(member, Member::Discovery(_)) && self.subscription.is_none() {
             self.subscription = Some(self.app.handle.subscribe());
+        }
+        if let Member::Rooms(rooms) = &member {
+            if self.rooms.is_none() {
+                self.rooms = Some(self.app.handle.subscribe_rooms());
+            }
+            if rooms.follows_the_world() && self.subscription.is_none() {
+                self.subscription = Some(self.app.handle.subscribe());
+            }
         }
         let superseded = member.entry().map(|entry| entry.superseded().clone());
         let gone = self.members.insert(channel, member);
@@ -290,7 +321,7 @@ impl Session {
             Some(Member::Presence(presence)) => {
                 presence.handle(&self.app, event, payload, &mut self.presence_budget).await
             }
-            Some(Member::Discovery(_) | Member::Live(_) | Member::Test) | None => Answer::Silence,
+            Some(Member::Discovery(_) | Member::Live(_) | Member::Rooms(_) | Member::Test) | None => Answer::Silence,
         };
         match answer {
             Answer::Silence => {}
@@ -335,6 +366,7 @@ impl Session {
             channels,
             members,
             subscription,
+            rooms,
             states,
             superseded,
             presence_news,
@@ -352,6 +384,14 @@ impl Session {
                     members.start_over();
                 }
                 Next::Closed => *subscription = None,
+            },
+            next = next_of_rooms(rooms) => match next {
+                RoomsNext::Batch(batch) => members.each_of_rooms(|rooms| rooms.take(&batch.changes)),
+                RoomsNext::Resync(_) => {
+                    app.metrics.resync();
+                    members.each_of_rooms(RoomsChannel::start_over);
+                }
+                RoomsNext::Closed => *rooms = None,
             },
             Some((reply_to, status, response)) = states.next() => channels.reply(reply_to, status, response),
             () = presence_news.notified() => {}
@@ -465,6 +505,7 @@ impl Session {
     pub(super) fn tell(&mut self) {
         self.tell_windows();
         self.tell_signals();
+        self.tell_of_rooms();
         let world = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world()));
         let watching: Vec<ChannelId> = self.members.watching().to_vec();
         for channel in watching {
@@ -479,7 +520,12 @@ impl Session {
                         None => ControlFlow::Break(()),
                     },
                     Some(
-                        Member::Connector(_) | Member::Sensor(_) | Member::Live(_) | Member::Signals(_) | Member::Test,
+                        Member::Connector(_)
+                        | Member::Sensor(_)
+                        | Member::Live(_)
+                        | Member::Signals(_)
+                        | Member::Rooms(_)
+                        | Member::Test,
                     )
                     | None => ControlFlow::Break(()),
                 };
@@ -505,6 +551,27 @@ impl Session {
         });
     }
 
+    fn tell_of_rooms(&mut self) {
+        let Some(rooms) = self.rooms.as_ref().map(|rooms| Arc::clone(rooms.world())) else { return };
+        let world = match &self.subscription {
+            Some(subscription) => Arc::clone(subscription.world()),
+            None => self.app.handle.world(),
+        };
+        for channel in self.members.rooms().to_vec() {
+            // A state, or what one change led to, is told at once: it is little.
+            while let Some(Member::Rooms(following)) = self.members.get_mut(channel) {
+                match following.tell(&self.app.handle, &rooms, &world) {
+                    room_channels::Next::Tell((event, payload)) => self.channels.push(channel, event, payload),
+                    room_channels::Next::Close => {
+                        self.channels.close(channel, ChannelEnd::Normal);
+                        self.members.remove(channel);
+                    }
+                    room_channels::Next::Nothing => break,
+                }
+            }
+        }
+    }
+
     fn tell_windows(&mut self) {
         if self.members.live().is_empty() {
             return;
@@ -527,6 +594,13 @@ async fn sleep_until(app: &App, due: Option<Duration>) {
     }
 }
 
+async fn next_of_rooms(subscription: &mut Option<RoomsSubscription>) -> RoomsNext {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn next_of(app: &App, subscription: &mut Option<Subscription>) -> Next {
     match subscription {
         Some(subscription) => app.handle.next(subscription).await,
@@ -545,6 +619,8 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Presence
     } else if topic.starts_with(signals::MANY) || topic.starts_with(signals::ONE) {
         TopicKind::Signals
+    } else if topic.starts_with(LOBBY) || topic.starts_with(ROOM) {
+        TopicKind::Rooms
     } else {
         TopicKind::Unknown
     }

@@ -42,7 +42,12 @@ pub enum RoomAsk {
     /// Puts a sensor into it.
     AddSensor(SensorId),
     /// Takes a sensor out of it.
-    RemoveSensor(SensorId),
+    RemoveSensor {
+        /// Which one.
+        sensor: SensorId,
+        /// Whether the sensor names the room: then it stays out until it is added again.
+        names_room: bool,
+    },
 }
 
 impl RoomAsk {
@@ -60,7 +65,7 @@ impl RoomAsk {
             RoomAsk::Demote(_) => RoomVerb::Demote,
             RoomAsk::RegenerateCode { .. } => RoomVerb::RegenerateCode,
             RoomAsk::AddSensor(_) => RoomVerb::AddSensor,
-            RoomAsk::RemoveSensor(_) => RoomVerb::RemoveSensor,
+            RoomAsk::RemoveSensor { .. } => RoomVerb::RemoveSensor,
         }
     }
 
@@ -80,7 +85,7 @@ impl RoomAsk {
             | RoomAsk::Demote(_)
             | RoomAsk::RegenerateCode { .. }
             | RoomAsk::AddSensor(_)
-            | RoomAsk::RemoveSensor(_) => Ok(()),
+            | RoomAsk::RemoveSensor { .. } => Ok(()),
         }
     }
 }

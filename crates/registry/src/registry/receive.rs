@@ -10,12 +10,12 @@ use super::{Output, Registry};
 use crate::Config;
 use crate::answer::{Answer, Limits};
 use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Part};
-use crate::now::Now;
 use crate::peer::{Peer, PeerState, Retired};
 use crate::planted::{self, Fault};
 use crate::reached::{self, Point};
 use crate::replica::{Change, ChunkStatus, Replica, check_delta};
 use crate::view::Cause;
+use sensocto_model::Now;
 
 /// How far ahead of this node's wall clock a stamp may be for this node's own stamps to follow it.
 const CLOCK_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1_000;

@@ -4,12 +4,12 @@ use sensocto_model::{NodeName, Origin, Version};
 
 use super::{Output, Registry};
 use crate::message::{self, Ask, Digest, Message, Range, Want};
-use crate::now::Now;
 use crate::peer::{Asking, PeerState};
 use crate::planted::{self, Fault};
 use crate::ranges;
 use crate::reached::{self, Point};
 use crate::replica::{Change, ChunkStatus};
+use sensocto_model::Now;
 
 impl Registry {
     /// Asks for what the copy of `node`'s log misses, unless a question is under way or there is nobody to ask.

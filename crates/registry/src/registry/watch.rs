@@ -6,11 +6,11 @@ use sensocto_model::{NodeName, Origin, Version};
 
 use super::Registry;
 use crate::message;
-use crate::now::Now;
 use crate::peer::{Peer, PeerState};
 use crate::planted::{self, Fault};
 use crate::reached::{self, Point};
 use crate::view::{Cause, StateCause};
+use sensocto_model::Now;
 
 /// A node that the engine lost may still have frames on the way: for this long after the loss they are no sign of life.
 const AFTERGLOW: Duration = Duration::from_millis(500);

@@ -26,7 +26,9 @@ async fn a_node_that_runs_is_live_and_ready() {
     let ok = json!({"status": "ok"});
     assert_eq!(
         ready.json()["checks"],
-        json!({"accepting": ok, "apart": ok, "joining": ok, "live_queries": ok, "load": ok, "peers": ok, "world": ok})
+        json!({
+            "accepting": ok, "apart": ok, "joining": ok, "live_queries": ok, "load": ok, "peers": ok, "rooms": ok, "world": ok,
+        })
     );
     running.stop().await;
 }
@@ -125,6 +127,15 @@ async fn the_description_has_every_route_and_a_page() {
         "/api/v1/mark",
         "/api/v1/presence/{topic}/count",
         "/api/v1/rooms",
+        "/api/v1/rooms/by-code/{code}",
+        "/api/v1/rooms/{id}",
+        "/api/v1/rooms/{id}/join",
+        "/api/v1/rooms/{id}/join-code",
+        "/api/v1/rooms/{id}/leave",
+        "/api/v1/rooms/{id}/members/{user}",
+        "/api/v1/rooms/{id}/members/{user}/demote",
+        "/api/v1/rooms/{id}/members/{user}/promote",
+        "/api/v1/rooms/{id}/sensors/{sensor}",
         "/api/v1/sensors",
         "/api/v1/sensors/{id}",
         "/api/v1/users",

@@ -1,47 +1,107 @@
-//! `/api/v1/rooms`
+//! `/api/v1/rooms`: reading rooms, making, changing and ending them. What members do is in `members`.
+
+mod members;
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{Position, Room};
+use sensocto_node::model::room::{Configuration, RoomAsk};
+use sensocto_node::model::{JoinCode, Room, RoomError, RoomPatch, RoomSettings};
+use sensocto_node::{Handle, Position, RoomDone, RoomId, RoomQuery, UserId};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::PageQuery;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
+use crate::http::body::Body;
 use crate::http::cursor::Bound;
-use crate::http::query::Query;
+use crate::http::query::{NoParameters, Parameters, Query, Values};
+use crate::rooms::{self, Detail, RoomJson};
 
-/// One page of the rooms that sensors or people are in.
+const FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "is_public",
+    "calls_enabled",
+    "media_playback_enabled",
+    "object_3d_enabled",
+    "whiteboard_enabled",
+    "configuration",
+];
+
+/// The routes below `/rooms`.
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(by_code))
+        .merge(members::router())
+}
+
+/// One page of rooms.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RoomsJson {
-    rooms: Vec<RoomJson>,
-    /// How many rooms there are, on all pages together.
+struct RoomsJson<'a> {
+    rooms: Vec<RoomJson<'a>>,
+    /// How many rooms there are that whoever asks may see, on all pages together.
     total: usize,
     /// The `after` of the next page; null on the last one.
     next: Option<String>,
 }
 
-/// A room, as far as somebody or something is in it.
+/// What came of a write.
 #[derive(Debug, Serialize, ToSchema)]
-struct RoomJson {
-    room_id: String,
-    /// How many sensors are in it.
-    sensors: usize,
-    /// How many people are in it, each counted once.
-    users: usize,
+struct DoneJson<'a> {
+    /// The room as it is; null where whoever asked sees it no longer.
+    room: Option<RoomJson<'a>>,
+    /// On how many nodes it is, at least.
+    copies: u32,
+    /// On how many disks it is, at least.
+    on_disk: u32,
 }
 
-/// The rooms that sensors or people are in, on any node, in the order of their ids.
+/// Which rooms, among those that whoever asks may see.
+#[derive(Debug, Clone, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// Only those of this owner.
+    owner: Option<String>,
+    /// `me`: only those that whoever asks is in.
+    #[param(pattern = "^me$")]
+    member: Option<String>,
+    /// Only `public` or only `private` ones.
+    #[param(pattern = "^(public|private)$")]
+    visibility: Option<String>,
+}
+
+/// A filter and a page.
+struct ListQuery(FilterQuery, PageQuery);
+
+impl Parameters for ListQuery {
+    const NAMES: &'static [&'static str] =
+        &["owner", "member", "visibility", "after", "limit", "at_least", "timeout_ms"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        let member = values.word("member", &["me"], |word| word)?.map(str::to_owned);
+        let visibility = values.word("visibility", &["public", "private"], |word| word)?.map(str::to_owned);
+        Ok(ListQuery(FilterQuery { owner: values.text("owner"), member, visibility }, PageQuery::read(values)?))
+    }
+}
+
+/// The rooms that whoever asks may see, in the order of their ids.
 #[utoipa::path(
     get,
     path = "/rooms",
-    tag = "discovery",
+    tag = "rooms",
     operation_id = "list_rooms",
-    params(PageQuery),
+    params(FilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of rooms", body = RoomsJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
@@ -50,14 +110,226 @@ struct RoomJson {
         (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, Query(page): Query<PageQuery>) -> Result<Response, ApiError> {
-    let bound = Bound::new("rooms", &[]);
+async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(ListQuery(filter, page)): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    let viewer = viewer(&app, &headers);
+    let conditions = [filter.owner.as_deref(), filter.member.as_deref(), filter.visibility.as_deref()];
+    let bound = Bound::new("rooms", &conditions);
     let after = bound.id(page.after.as_deref())?;
-    let view = &app.handle.world().view;
-    let (rooms, more) = view.rooms(after.as_deref(), page.limit);
-    let last = rooms.last().filter(|_| more);
-    let next = last.map(|room| bound.cursor(&Position::Id(room.room_id.clone())));
-    let room = |Room { room_id, sensors, people }| RoomJson { room_id, sensors, users: people };
-    let rooms = rooms.into_iter().map(room).collect();
-    Ok(Json(RoomsJson { rooms, total: view.rooms_total(), next }).into_response())
+    let query = RoomQuery {
+        owner: filter.owner.as_deref().map(UserId::new).transpose()?,
+        mine: filter.member.is_some(),
+        public: filter.visibility.as_deref().map(|word| word == "public"),
+        viewer,
+    };
+    let world = app.handle.rooms();
+    let (found, more) = world.view.list(&query, after.as_deref(), page.limit);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|room| bound.cursor(&Position::Id(room.id.to_string())));
+    let viewer = query.viewer.as_ref().map(UserId::as_str);
+    let rooms = found.iter().map(|room| rooms::room(&app.handle, room, viewer, Detail::Line)).collect();
+    Ok(Json(RoomsJson { rooms, total: world.view.total(&query), next }).into_response())
+}
+
+/// Makes a room, with whoever asks as its owner.
+#[utoipa::path(
+    post,
+    path = "/rooms",
+    tag = "rooms",
+    operation_id = "create_room",
+    request_body(content = Object, description = "`name`, `description`, `is_public`, `calls_enabled`, `media_playback_enabled`, `object_3d_enabled`, `whiteboard_enabled`, `configuration`, `join_code`; all optional"),
+    responses(
+        (status = 201, description = "It is made", body = DoneJson),
+        (status = 400, description = "A field is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
+        (status = 409, description = "The join code is taken, or there are as many rooms as may be", body = ErrorBody),
+        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
+        (status = 504, description = "No node answered in time; it may have been made", body = ErrorBody),
+    )
+)]
+async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+    mut body: Body,
+) -> Result<Response, ApiError> {
+    let by = writer(&app, &headers)?;
+    let join_code = body.text("join_code")?.as_deref().map(JoinCode::new).transpose()?;
+    let known: Vec<&str> = FIELDS.iter().copied().chain(["join_code"]).collect();
+    let settings = patch(body, &known)?.applied_to(&RoomSettings::default());
+    settings.validate()?;
+    let done = app.handle.create_room(&by, settings, join_code).await?;
+    Ok((StatusCode::CREATED, done_json(&app.handle, &done, &by)).into_response())
+}
+
+/// One room.
+#[utoipa::path(
+    get,
+    path = "/rooms/{id}",
+    tag = "rooms",
+    operation_id = "get_room",
+    params(("id" = String, Path, description = "The room's id")),
+    responses(
+        (status = 200, description = "The room", body = RoomJson),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
+    )
+)]
+async fn get(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+) -> Result<Response, ApiError> {
+    let id = room_id(id)?;
+    let viewer = viewer(&app, &headers);
+    let viewer = viewer.as_ref().map(UserId::as_str);
+    let world = app.handle.rooms();
+    let room = world.view.get_visible(id.as_str(), viewer).ok_or(RoomError::NotFound)?;
+    Ok(Json(rooms::room(&app.handle, room, viewer, Detail::Whole)).into_response())
+}
+
+/// The room of a join code. Whoever has the code may read it.
+#[utoipa::path(
+    get,
+    path = "/rooms/by-code/{code}",
+    tag = "rooms",
+    operation_id = "get_room_by_code",
+    params(("code" = String, Path, description = "The join code, in either case")),
+    responses(
+        (status = 200, description = "The room", body = RoomJson),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 404, description = "No room has this code", body = ErrorBody),
+    )
+)]
+async fn by_code(
+    State(app): State<Arc<App>>,
+    code: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+) -> Result<Response, ApiError> {
+    // What is no code is the code of no room.
+    let code = code.ok().and_then(|Path(code)| JoinCode::new(&code).ok()).ok_or(RoomError::NotFound)?;
+    let viewer = viewer(&app, &headers);
+    let world = app.handle.rooms();
+    let room = world.view.by_code(&code).ok_or(RoomError::NotFound)?;
+    Ok(Json(rooms::room(&app.handle, room, viewer.as_ref().map(UserId::as_str), Detail::Whole)).into_response())
+}
+
+/// Changes what a room says.
+#[utoipa::path(
+    patch,
+    path = "/rooms/{id}",
+    tag = "rooms",
+    operation_id = "update_room",
+    params(("id" = String, Path, description = "The room's id")),
+    request_body(content = Object, description = "Any of the fields of `create_room` but `join_code`; `description: null` takes it away"),
+    responses(
+        (status = 200, description = "It is changed", body = DoneJson),
+        (status = 400, description = "A field is wrong", body = ErrorBody),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
+        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
+        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
+        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+    )
+)]
+async fn update(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let patch = patch(body, FIELDS)?;
+    ask(&app, id, &headers, RoomAsk::Update(patch)).await
+}
+
+/// Ends a room.
+#[utoipa::path(
+    delete,
+    path = "/rooms/{id}",
+    tag = "rooms",
+    operation_id = "delete_room",
+    params(("id" = String, Path, description = "The room's id")),
+    responses(
+        (status = 200, description = "It is gone", body = DoneJson),
+        (status = 401, description = "A user token is needed", body = ErrorBody),
+        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
+        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
+        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
+        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+    )
+)]
+async fn delete(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    _: Query<NoParameters>,
+) -> Result<Response, ApiError> {
+    ask(&app, id, &headers, RoomAsk::Delete).await
+}
+
+/// Has an operation done in the name of whoever asks.
+async fn ask(
+    app: &App,
+    id: Result<Path<String>, PathRejection>,
+    headers: &HeaderMap,
+    ask: RoomAsk,
+) -> Result<Response, ApiError> {
+    let by = writer(app, headers)?;
+    ask.validate()?;
+    let done = app.handle.ask_room(&by, room_id(id)?, ask).await?;
+    Ok(done_json(&app.handle, &done, &by).into_response())
+}
+
+fn done_json(handle: &Handle, done: &RoomDone, by: &UserId) -> Response {
+    let by = by.as_str();
+    let room = done.room.as_deref().filter(|room: &&Room| room.is_visible_to(Some(by)));
+    let room = room.map(|room| rooms::room(handle, room, Some(by), Detail::Whole));
+    Json(DoneJson { room, copies: done.ack.copies, on_disk: done.ack.on_disk }).into_response()
+}
+
+/// An id of a path. What cannot be one is that of no room.
+fn room_id(id: Result<Path<String>, PathRejection>) -> Result<RoomId, ApiError> {
+    id.ok().and_then(|Path(id)| RoomId::new(&id).ok()).ok_or(ApiError::Room(RoomError::NotFound))
+}
+
+fn viewer(app: &App, headers: &HeaderMap) -> Option<UserId> {
+    rooms::acting(app, &crate::http::user(app, headers))
+}
+
+/// Whoever may write. A page of another site must not be able to with somebody else's browser.
+fn writer(app: &App, headers: &HeaderMap) -> Result<UserId, ApiError> {
+    if !app.allows_page(headers) {
+        return Err(ApiError::ForeignOrigin);
+    }
+    viewer(app, headers).ok_or(ApiError::Unauthorized)
+}
+
+fn patch(mut body: Body, known: &[&str]) -> Result<RoomPatch, ApiError> {
+    let described = body.take("description").map(|description| match description {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(ApiError::invalid("description", "a string or null"))
+        }
+    });
+    let configuration = body.take("configuration").map(|value| Configuration::of_value(&value)).transpose()?;
+    let patch = RoomPatch {
+        name: body.text("name")?,
+        description: described.transpose()?,
+        is_public: body.flag("is_public")?,
+        calls_enabled: body.flag("calls_enabled")?,
+        media_playback_enabled: body.flag("media_playback_enabled")?,
+        object_3d_enabled: body.flag("object_3d_enabled")?,
+        whiteboard_enabled: body.flag("whiteboard_enabled")?,
+        configuration,
+    };
+    body.end(known)?;
+    Ok(patch)
 }

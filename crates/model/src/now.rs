@@ -1,4 +1,4 @@
-//! The time, as the core is told it.
+//! The time, as cores without clocks are told it.
 
 use std::time::Duration;
 
