@@ -43,6 +43,11 @@ impl Ledger {
         entry.ended_at = at;
     }
 
+    /// The room that a request is about.
+    pub(super) fn room(&self, request: u64) -> Option<&RoomId> {
+        self.entries.get(&request).map(|entry| &entry.operation.room)
+    }
+
     pub(super) fn acknowledged(&self) -> u64 {
         self.entries.values().filter(|entry| matches!(entry.result, Some(Ok(_)))).count() as u64
     }

@@ -11,6 +11,8 @@ use crate::rng::Rng;
 
 /// How long it takes until a node sees that another one came or went, at most.
 const NOTICE_MS: u64 = 1_200;
+/// How long nodes that see each other may take until they know what the others hold.
+const ACQUAINTED_MS: u64 = NOTICE_MS + 4_000;
 
 /// Something under way.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) struct World {
     next_question: u64,
     due: BTreeMap<(u64, u64), Event>,
     seq: u64,
+    /// When a node came or went last.
+    changed_at: u64,
     /// A node whose disk is lost as soon as it acknowledges something.
     pub(super) doomed: Option<usize>,
 }
@@ -73,6 +77,7 @@ impl World {
             next_question: 0,
             due: BTreeMap::new(),
             seq: 0,
+            changed_at: 0,
             doomed: None,
         }
     }
@@ -188,6 +193,7 @@ impl World {
         self.requests.remove(&request);
         let mut doom = None;
         if let Ok(ack) = &result {
+            self.check_ack(node, request, ack)?;
             let home = self.number(&ack.term.home.node).ok_or("acknowledged by nobody")?;
             doom = self.doomed.filter(|doomed| *doomed == home && ack.on_disk > 1);
         }
@@ -197,6 +203,29 @@ impl World {
             self.lose_disk(home);
         }
         Ok(())
+    }
+
+    /// A home acknowledges under the term that it has at that moment, and no operation that it alone holds where others are there.
+    fn check_ack(&self, node: usize, request: u64, ack: &sensocto_rooms::Ack) -> Result<(), String> {
+        let settled = self.plan.is_calm()
+            && self.nodes.len() > 1
+            && self.nodes.iter().all(|node| node.rooms.is_some())
+            && self.at > self.changed_at + ACQUAINTED_MS;
+        if settled && ack.copies < 2 {
+            return Err(format!("request {request} was acknowledged with one copy, and all nodes are there"));
+        }
+        let sim = &self.nodes[node];
+        let room = self.ledger.room(request);
+        let record = sim.rooms.as_ref().zip(room).and_then(|(rooms, room)| rooms.record(room));
+        match record {
+            Some(record) if ack.term.home.node == sim.name && *record.term() != ack.term => Err(format!(
+                "request {request} was acknowledged by {} under {:?}, and its term is {:?}",
+                sim.name,
+                ack.term,
+                record.term()
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Terms only grow on a node, and a home acknowledges under its own alone.
@@ -249,6 +278,7 @@ impl World {
 
     /// Nodes find out, each in its time, that whom they see has changed.
     pub(super) fn notice(&mut self) {
+        self.changed_at = self.at;
         for node in 0..self.nodes.len() {
             let after = self.rng.between(5, NOTICE_MS);
             self.schedule(after, Event::Notice { node });
