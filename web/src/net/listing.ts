@@ -28,7 +28,7 @@ export class Listing {
   /** The place at which the next page begins: that of the last window that the node took. */
   #begins = 0;
   #moving = false;
-  #movedAt = 0;
+  #movedAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(line: Line, topic: string, query: Record<string, string>, first: number, last: number, listener: ListingListener) {
