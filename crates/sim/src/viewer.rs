@@ -42,6 +42,8 @@ pub(crate) struct Viewer {
     pub(crate) touched: Vec<u32>,
     /// When each other node was last heard.
     pub(crate) heard: BTreeMap<usize, Heard>,
+    /// When there was last any sign of each other node: a frame, a part of an answer, or the engine's word.
+    pub(crate) signs: BTreeMap<usize, u64>,
     /// How long the process stood still so far, in microseconds.
     pub(crate) slept: u64,
     /// When the process last went on after a pause.
@@ -59,10 +61,16 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// Notes that a frame of a node's generation was read.
     pub(crate) fn hear(&mut self, node: usize, generation: u64, now: u64) {
+        self.sign_of(node, now);
         let heard = self.heard.entry(node).or_default();
         if generation >= heard.generation {
             *heard = Heard { generation, at: now, slept: self.slept };
         }
+    }
+
+    /// Notes a sign of a node: for some time from now on nobody can be certain that it is gone.
+    pub(crate) fn sign_of(&mut self, node: usize, now: u64) {
+        self.signs.insert(node, now);
     }
 }
 

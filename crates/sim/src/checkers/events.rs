@@ -84,8 +84,8 @@ fn owner_wrote(model: &Model, entry: u32, held: &Held, around: Surroundings) -> 
 /// Whether other nodes are certainly unreachable too, and hold, with this one, far more of the world than may leave at once.
 fn is_mass_loss(viewer: &Viewer, seen: Seen, around: Surroundings) -> bool {
     let is_gone = |node: usize| {
-        let heard = viewer.heard.get(&node).copied().unwrap_or_default();
-        around.now - heard.at.max(viewer.woke_at) >= around.unreachable_after
+        let sign_at = viewer.signs.get(&node).copied().unwrap_or_default();
+        around.now - sign_at.max(viewer.woke_at) >= around.unreachable_after
     };
     let mut lost = std::collections::BTreeMap::from([(seen.origin.0, 1_u64)]);
     for shown in viewer.shown.values() {

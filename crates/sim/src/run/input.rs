@@ -92,6 +92,9 @@ impl Run<'_> {
                     return Ok(());
                 }
                 let result = process.registry.handle_answer_frame(id, &bytes, clock);
+                if !damaged {
+                    process.viewer.sign_of(from, now);
+                }
                 self.came(at, from, damaged, result.is_ok())
             }
             Input::AnswerEnd { process: number, id, complete } => {
@@ -102,6 +105,9 @@ impl Run<'_> {
             }
             Input::Up(origin) => {
                 process.traffic.ups += 1;
+                if let Some(seen) = names::node_number(&origin.node) {
+                    process.viewer.sign_of(seen, now);
+                }
                 process.registry.handle_peer_up(&origin, clock);
                 Ok(())
             }

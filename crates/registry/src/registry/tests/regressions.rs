@@ -308,3 +308,46 @@ fn a_proof_of_what_came_before_does_not_forget_a_gap() {
     assert_eq!(cluster.registry("c").sizes().held_back_bytes_most, 0);
     cluster.check_converged();
 }
+
+/// Three nodes without a grace; `a` hears neither of the others from now on.
+fn cut_off_without_a_grace() -> Cluster {
+    let mut cluster = three_with(Config { grace: ms(0), ..crate::testing::config() });
+    cluster.register("b", "s1", "x");
+    cluster.register("c", "s2", "x");
+    cluster.run(ms(2_000));
+    cluster.cut("a", "b");
+    cluster.cut("a", "c");
+    cluster
+}
+
+/// Seed 24597: the rule for a mass loss took a node for gone of which the engine had told meanwhile.
+#[test]
+fn a_node_that_the_engine_saw_again_is_not_missed_together_with_one_that_fell_silent() {
+    let mut cluster = cut_off_without_a_grace();
+    cluster.run(ms(3_000));
+    cluster.notice_up("a", "c");
+    cluster.run(ms(8_500));
+    let gone = |cluster: &mut Cluster, id: &str| freshness(cluster, "a", id).is_none();
+    assert!(gone(&mut cluster, "s1"), "b alone is silent for long: it is believed to be gone");
+    assert!(!gone(&mut cluster, "s2"), "c was there since");
+    assert_eq!(cluster.registry("a").counters().nodes_held, 0);
+    cluster.run(ms(3_000));
+    assert!(gone(&mut cluster, "s2"), "then c alone is missed");
+}
+
+/// Seed 20471: the rule took a node for gone that had answered a question meanwhile.
+#[test]
+fn a_node_that_answers_is_not_missed_together_with_one_that_fell_silent() {
+    let mut cluster = cut_off_without_a_grace();
+    // What c published last got through, and does not fit on.
+    let gap = delta(5, 6, vec![], vec![put("s3", "x", 6)]);
+    cluster.inject("a", &message::encode(&origin("c", 1), &Message::Delta(gap))).expect("a whole frame");
+    let id = cluster.registry("a").peers[&name("c")].asking.as_ref().expect("a question").id;
+    cluster.run(ms(1_900));
+    let answer = delta(1, 6, vec![], vec![put("s3", "x", 6)]);
+    cluster.inject_answer("a", id, &message::encode(&origin("c", 1), &Message::Delta(answer))).expect("a whole frame");
+    cluster.run(ms(9_000));
+    assert_eq!(freshness(&mut cluster, "a", "s1"), None, "b alone is silent for long");
+    assert!(freshness(&mut cluster, "a", "s3").is_some(), "c answered since");
+    assert_eq!(cluster.registry("a").counters().nodes_held, 0);
+}
