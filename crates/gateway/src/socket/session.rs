@@ -1,5 +1,10 @@
 //! What one socket does: joins, events, and what it is told.
 
+mod live;
+mod presence;
+mod rooms;
+mod signals;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +17,17 @@ use sensocto_node::{ConnectionId, Next, RoomsNext, RoomsSubscription, Subscripti
 use tokio::sync::Notify;
 
 use super::budget::Budget;
-use super::discovery::live::{self, Arrived, LiveChannel};
+use super::discovery::live::{Arrived, LiveChannel, is_asked_for};
 use super::discovery::{self, DiscoveryChannel, Listed, Told};
 use super::members::{Member, Members};
-use super::presence::{self, JoinedBy, PresenceChannel};
-use super::rooms::{self as room_channels, LobbyChannel, RoomChannel, RoomsChannel};
+use super::presence::{PREFIX as PRESENCE, updates_budget};
+use super::rooms::RoomsChannel;
 use super::sensor::{self, Answer, SensorChannel};
-use super::signals::{self, SignalsChannel};
+use super::signals::{MANY as SIGNALS, ONE as SIGNAL};
 use super::{CloseCause, backpressure, connector, marks, params};
 use crate::App;
 use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
-use crate::presence::Turn;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";
@@ -80,7 +84,7 @@ impl Session {
             superseded: FuturesUnordered::new(),
             name: None,
             presence_news: Arc::default(),
-            presence_budget: presence::updates_budget(),
+            presence_budget: updates_budget(),
             presence_writes: FuturesUnordered::new(),
             live: FuturesUnordered::new(),
             advice: backpressure::Advice::default(),
@@ -141,7 +145,7 @@ impl Session {
             TopicKind::Discovery => self.join_discovery(topic, join).await,
             TopicKind::Presence if !self.app.may_read(&self.user) => Err(Json::reason(params::UNAUTHORIZED)),
             TopicKind::Presence => {
-                let topic = topic.strip_prefix(presence::PREFIX).unwrap_or_default();
+                let topic = topic.strip_prefix(PRESENCE).unwrap_or_default();
                 self.join_presence(topic, join).await.map(|presence| Member::Presence(Box::new(presence)))
             }
             TopicKind::Signals => return self.join_signals(channel, topic, join),
@@ -172,60 +176,11 @@ impl Session {
         }
         marks::reach(&self.app.handle, join).await?;
         let listed = discovery::listed(topic).unwrap_or(Listed::Sensors);
-        if listed != Listed::Sensors || live::is_asked_for(join) {
+        if listed != Listed::Sensors || is_asked_for(join) {
             return LiveChannel::new(&self.app.handle, listed, join).map(|live| Member::Live(Box::new(live)));
         }
         let filter = discovery::filter(join)?;
         Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
-    }
-
-    fn join_signals(&mut self, channel: ChannelId, topic: &str, join: &Payload) {
-        let many = topic.starts_with(signals::MANY);
-        let most = if many { signals::MANY_MAX } else { signals::ONE_MAX };
-        let joined = if !self.app.may_read(&self.user) {
-            Err(Json::reason(params::UNAUTHORIZED))
-        } else if self.members.signals_of(many) >= most {
-            Err(Json::reason("too_many_signals"))
-        } else {
-            SignalsChannel::join(&self.app.handle, &self.signals_news, topic, join)
-        };
-        match joined {
-            Ok((signals, response)) => {
-                self.app.metrics.join(TopicKind::Signals, JoinOutcome::Joined);
-                self.channels.accept(channel, response);
-                self.members.insert(channel, Member::Signals(Box::new(signals)));
-            }
-            Err(response) => {
-                self.app.metrics.join(TopicKind::Signals, JoinOutcome::Refused);
-                self.channels.refuse(channel, response);
-            }
-        }
-    }
-
-    fn join_rooms(&self, topic: &str) -> Result<RoomsChannel, Json> {
-        let unauthorized = || Json::reason(params::UNAUTHORIZED);
-        if !self.app.may_read(&self.user) {
-            return Err(unauthorized());
-        }
-        let viewer = crate::rooms::acting(&self.app, &self.user);
-        if let Some(user) = topic.strip_prefix(LOBBY) {
-            let viewer = viewer.filter(|viewer| viewer.as_str() == user).ok_or_else(unauthorized)?;
-            return Ok(RoomsChannel::Lobby(LobbyChannel::new(viewer)));
-        }
-        let id = topic.strip_prefix(ROOM).unwrap_or_default();
-        RoomChannel::new(&self.app.handle.rooms(), id, viewer).map(RoomsChannel::Room)
-    }
-
-    async fn join_presence(&mut self, topic: &str, join: &Payload) -> Result<PresenceChannel, Json> {
-        if self.members.presences().len() >= presence::TOPICS_MAX {
-            return Err(Json::reason("too_many_presences"));
-        }
-        let socket = match &mut self.name {
-            Some(name) => name,
-            none => none.insert(presence::socket_name(&self.app.handle).map_err(params::invalid_field)?),
-        };
-        let by = JoinedBy { user: &self.user, socket, wake: &self.presence_news };
-        PresenceChannel::join(&self.app, by, topic, join).await
     }
 
     fn accept(&mut self, channel: ChannelId, member: Member, with_mark: bool) {
@@ -263,34 +218,6 @@ impl Session {
                 }
             };
             self.superseded.push(wait.boxed());
-        }
-    }
-
-    /// Tells a connector how fast anybody wants the data of a sensor.
-    fn advise(&mut self, channel: ChannelId, config: &sensocto_node::backpressure::Config) {
-        let wall_ms = self.app.handle.clock().now().wall_ms;
-        let config = backpressure::json(config, self.explicit_vsn, wall_ms);
-        self.channels.push(channel, backpressure::EVENT, config);
-    }
-
-    /// Opens the window of a channel that follows one.
-    fn open_window(&mut self, channel: ChannelId) {
-        if let Some(Member::Live(live)) = self.members.get_mut(channel) {
-            self.live.push(live.open(&self.app.handle, channel));
-        }
-    }
-
-    async fn set_window(&mut self, channel: ChannelId, payload: &Payload) -> Answer {
-        if let Err(refused) = marks::reach(&self.app.handle, payload).await {
-            return Answer::Error(refused);
-        }
-        let Some(Member::Live(live)) = self.members.get_mut(channel) else { return Answer::Silence };
-        match live.set_window(&self.app.handle, payload) {
-            Ok(()) => {
-                self.open_window(channel);
-                Answer::Ok(Json::empty())
-            }
-            Err(response) => Answer::Error(response),
         }
     }
 
@@ -460,45 +387,9 @@ impl Session {
         due.chain(live).chain(signals).chain(self.advice.due_at()).min()
     }
 
-    /// When the attention of a viewer changes by time alone, on the node's clock.
-    fn attention_due_at(&mut self) -> Option<Duration> {
-        let mut due = None;
-        self.members.each_signals(|_, signals| due = due.into_iter().chain(signals.attention_due_at()).min());
-        due
-    }
-
     /// Whether time alone may change what there is to tell.
     pub(super) fn follows_time(&self) -> bool {
         self.members.follow_time()
-    }
-
-    /// When an update of a presence that waits may be written, on the node's clock.
-    fn update_due_at(&self) -> Option<Duration> {
-        let waits = |channel: &ChannelId| {
-            let Some(Member::Presence(presence)) = self.members.get(*channel) else { return false };
-            presence.has_update()
-        };
-        self.members.presences().iter().any(waits).then(|| self.presence_budget.next_at())
-    }
-
-    /// What is held until the messages made so far have been written.
-    pub(super) fn take_turns(&mut self) -> Vec<Turn> {
-        let presences: Vec<ChannelId> = self.members.presences().to_vec();
-        let turn = |channel| {
-            let Some(Member::Presence(presence)) = self.members.get_mut(channel) else { return None };
-            presence.take_turn()
-        };
-        presences.into_iter().filter_map(turn).collect()
-    }
-
-    fn write_due_updates(&mut self) {
-        let presences: Vec<ChannelId> = self.members.presences().to_vec();
-        for channel in presences {
-            let Some(Member::Presence(presence)) = self.members.get_mut(channel) else { continue };
-            if let Some(write) = presence.due_update(&self.app, &mut self.presence_budget) {
-                self.presence_writes.push(write.map(move |()| channel).boxed());
-            }
-        }
     }
 
     /// Makes messages for a client that has room for them.
@@ -537,54 +428,6 @@ impl Session {
             }
         }
     }
-
-    /// Tells connectors how fast to send, and viewers what sensors measure.
-    fn tell_signals(&mut self) {
-        for (channel, config) in self.advice.tell(self.app.handle.clock().mono()) {
-            self.advise(channel, &config);
-        }
-        let Session { channels, members, .. } = self;
-        members.each_signals(|channel, signals| {
-            for (event, payload) in signals.tell() {
-                channels.push(channel, event, payload);
-            }
-        });
-    }
-
-    fn tell_of_rooms(&mut self) {
-        let Some(rooms) = self.rooms.as_ref().map(|rooms| Arc::clone(rooms.world())) else { return };
-        let world = match &self.subscription {
-            Some(subscription) => Arc::clone(subscription.world()),
-            None => self.app.handle.world(),
-        };
-        for channel in self.members.rooms().to_vec() {
-            // A state, or what one change led to, is told at once: it is little.
-            while let Some(Member::Rooms(following)) = self.members.get_mut(channel) {
-                match following.tell(&self.app.handle, &rooms, &world) {
-                    room_channels::Next::Tell((event, payload)) => self.channels.push(channel, event, payload),
-                    room_channels::Next::Close => {
-                        self.channels.close(channel, ChannelEnd::Normal);
-                        self.members.remove(channel);
-                    }
-                    room_channels::Next::Nothing => break,
-                }
-            }
-        }
-    }
-
-    fn tell_windows(&mut self) {
-        if self.members.live().is_empty() {
-            return;
-        }
-        let world = self.app.handle.world();
-        for channel in self.members.live().to_vec() {
-            let Some(Member::Live(live)) = self.members.get_mut(channel) else { continue };
-            if let Some((event, payload)) = live.tell(&self.app.handle, &world) {
-                self.channels.push(channel, event, payload);
-            }
-            self.live.extend(live.follow(channel));
-        }
-    }
 }
 
 async fn sleep_until(app: &App, due: Option<Duration>) {
@@ -615,9 +458,9 @@ fn topic_kind(topic: &str) -> TopicKind {
         TopicKind::Connector
     } else if discovery::listed(topic).is_some() {
         TopicKind::Discovery
-    } else if topic.starts_with(presence::PREFIX) {
+    } else if topic.starts_with(PRESENCE) {
         TopicKind::Presence
-    } else if topic.starts_with(signals::MANY) || topic.starts_with(signals::ONE) {
+    } else if topic.starts_with(SIGNALS) || topic.starts_with(SIGNAL) {
         TopicKind::Signals
     } else if topic.starts_with(LOBBY) || topic.starts_with(ROOM) {
         TopicKind::Rooms
