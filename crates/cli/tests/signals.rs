@@ -93,9 +93,9 @@ async fn a_node_receives_what_its_viewers_watch_and_nothing_else() {
         let (views, together) = views(viewers, watched, sensors, "s", level);
         let mut ages = Ages::watch(cluster.http(1), views, start).await;
         ages.during(Duration::from_millis(500)).await;
-        let (before, sent) = (metric(&cluster, 1, "signals_samples_received"), running.sent());
+        let (before, sent) = (metric(&cluster, 1, "signals_samples_received_total"), running.sent());
         let seen = ages.during(seconds()).await;
-        let (received, sent) = (metric(&cluster, 1, "signals_samples_received") - before, running.sent() - sent);
+        let (received, sent) = (metric(&cluster, 1, "signals_samples_received_total") - before, running.sent() - sent);
         let of_watched = sent as f64 * together as f64 / sensors as f64;
         let times = Times::of(seen);
         println!(
@@ -106,12 +106,12 @@ async fn a_node_receives_what_its_viewers_watch_and_nothing_else() {
         assert!(received > of_watched * 0.8 - 100.0, "b receives what is watched");
         assert_eq!(ages.viewers(), viewers, "no viewer was closed");
     }
-    assert_eq!(metric(&cluster, 2, "signals_samples_received"), 0.0, "nobody watches on c");
+    assert_eq!(metric(&cluster, 2, "signals_samples_received_total"), 0.0, "nobody watches on c");
     until(DEADLINE, "nobody watches any more", || (metric(&cluster, 1, "signals_viewers") == 0.0).then_some(()));
-    let quiet = metric(&cluster, 1, "signals_samples_received");
+    let quiet = metric(&cluster, 1, "signals_samples_received_total");
     let sent = running.sent();
     until(DEADLINE, "the sensors went on", || (running.sent() > sent + 20).then_some(()));
-    assert_eq!(metric(&cluster, 1, "signals_samples_received"), quiet, "nobody watches: nothing leaves a");
+    assert_eq!(metric(&cluster, 1, "signals_samples_received_total"), quiet, "nobody watches: nothing leaves a");
     running.end().await;
 }
 
@@ -216,7 +216,7 @@ async fn a_flood_of_measurements_is_taken_in_and_counted() {
     running.end().await;
     // What was sent is on its way until the last socket is closed and read to its end.
     let taken = until(DEADLINE, "everything was taken in", || {
-        let taken = metric(&cluster, 0, "signals_samples_in");
+        let taken = metric(&cluster, 0, "signals_samples_in_total");
         (taken >= all as f64 || metric(&cluster, 0, "sockets_open") == 0.0).then_some(taken)
     });
     println!(

@@ -1,6 +1,7 @@
 //! What the node counts, in the text format of Prometheus.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -11,10 +12,15 @@ use sensocto_model::Kind;
 use sensocto_registry::Sizes;
 
 use crate::handle::Handle;
+use crate::rooms::RoomsWorld;
 
+mod core;
+mod readings;
 mod rooms;
 mod signals;
-use rooms::RoomMetrics;
+
+use core::Moment;
+use readings::Readings;
 use signals::SignalMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,40 +48,15 @@ pub struct Metrics {
     bytes_in: Counter,
     turned_away: Counter,
     entries: Family<KindLabel, Gauge>,
-    refused: Family<ReasonLabel, Gauge>,
+    refused: Family<ReasonLabel, Counter>,
     behind: Family<NodeLabel, Gauge>,
     fresh: Family<NodeLabel, Gauge>,
     copy_bytes: Family<NodeLabel, Gauge>,
     propagation_p50: Family<NodeLabel, Gauge>,
     propagation_p99: Family<NodeLabel, Gauge>,
-    core: Core,
+    core: Readings<Moment>,
     signals: SignalMetrics,
-    rooms: RoomMetrics,
-}
-
-/// What the registry counts by itself, taken over when it is read.
-#[derive(Debug, Default)]
-struct Core {
-    deltas_applied: Gauge,
-    deltas_duplicate: Gauge,
-    deltas_gap: Gauge,
-    asks: Gauge,
-    asks_failed: Gauge,
-    logs_replaced: Gauge,
-    logs_mended: Gauge,
-    divergences: Gauge,
-    tombstones: Gauge,
-    held_back_bytes: Gauge,
-    staged_entries: Gauge,
-    retired_entries: Gauge,
-    departing_entries: Gauge,
-    peers: Gauge,
-    registry_bytes: Gauge,
-    inbound_dropped: Gauge,
-    states_cached: Gauge,
-    states_stale: Gauge,
-    worlds_pinned: Gauge,
-    changes_remembered: Gauge,
+    rooms: Readings<RoomsWorld>,
 }
 
 impl Metrics {
@@ -94,9 +75,9 @@ impl Metrics {
             copy_bytes: Family::default(),
             propagation_p50: Family::default(),
             propagation_p99: Family::default(),
-            core: Core::default(),
+            core: Readings::of(core::READINGS),
             signals: SignalMetrics::default(),
-            rooms: RoomMetrics::default(),
+            rooms: Readings::of(rooms::READINGS),
             registry: std::sync::Mutex::new(Registry::default()),
         };
         registry.register("frames_published", "Frames published to other nodes", metrics.frames_out.clone());
@@ -109,7 +90,7 @@ impl Metrics {
             metrics.turned_away.clone(),
         );
         registry.register("entries", "Entries in this node's world", metrics.entries.clone());
-        registry.register("refused", "Frames and parts of frames refused since the start", metrics.refused.clone());
+        registry.register("refused", "Frames and parts of frames refused, by reason", metrics.refused.clone());
         registry.register("versions_behind", "Changes of a node not yet heard of", metrics.behind.clone());
         registry.register("node_fresh", "1 where the copy of a node's log is proved, else 0", metrics.fresh.clone());
         registry.register(
@@ -171,7 +152,7 @@ impl Metrics {
             self.entries.get_or_create(&KindLabel { kind: kind.as_str() }).set(world.view.count(kind) as i64);
         }
         for (reason, count) in &world.counters.refused {
-            self.refused.get_or_create(&ReasonLabel { reason }).set(*count as i64);
+            self.refused.get_or_create(&ReasonLabel { reason }).inner().store(*count, Ordering::Relaxed);
         }
         self.behind.clear();
         self.fresh.clear();
@@ -194,95 +175,7 @@ impl Metrics {
             self.propagation_p50.get_or_create(&label).set(times.p50.as_micros() as i64);
             self.propagation_p99.get_or_create(&label).set(times.p99.as_micros() as i64);
         }
-        let counters = &world.counters;
-        let core = &self.core;
-        core.deltas_applied.set(counters.deltas_applied as i64);
-        core.deltas_duplicate.set(counters.deltas_duplicate as i64);
-        core.deltas_gap.set(counters.deltas_gap as i64);
-        core.asks.set(counters.asks as i64);
-        core.asks_failed.set(counters.asks_failed as i64);
-        core.logs_replaced.set(counters.logs_replaced as i64);
-        core.divergences.set(counters.divergences as i64);
-        core.logs_mended.set(counters.logs_mended as i64);
-        let sizes = &world.sizes;
-        core.tombstones.set(sizes.tombstones as i64);
-        core.held_back_bytes.set(sizes.held_back_bytes as i64);
-        core.staged_entries.set(sizes.staged_entries as i64);
-        core.retired_entries.set(sizes.retired_entries as i64);
-        core.departing_entries.set(sizes.departing as i64);
-        core.peers.set(sizes.peers as i64);
-        core.registry_bytes.set(sizes.estimated_bytes() as i64);
-        core.inbound_dropped.set(handle.0.engine.inbound_dropped() as i64);
-        core.states_cached.set(handle.0.remote.len() as i64);
-        core.states_stale.set(handle.0.remote.stale_len() as i64);
-        core.worlds_pinned.set(handle.0.pins.len() as i64);
+        self.core.refresh(&Moment { world, handle: handle.clone() });
         self.signals.refresh(handle);
-        core.changes_remembered.set(handle.0.recent.len() as i64);
-    }
-}
-
-impl Core {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("deltas_applied", "Deltas applied since the start", self.deltas_applied.clone());
-        registry.register(
-            "deltas_duplicate",
-            "Deltas that told nothing new since the start",
-            self.deltas_duplicate.clone(),
-        );
-        registry.register("deltas_gap", "Deltas that did not fit on since the start", self.deltas_gap.clone());
-        registry.register("asks", "Questions asked to repair a copy since the start", self.asks.clone());
-        registry.register("asks_failed", "Questions not answered in time since the start", self.asks_failed.clone());
-        registry.register(
-            "logs_replaced",
-            "Copies replaced by a whole log since the start",
-            self.logs_replaced.clone(),
-        );
-        registry.register(
-            "divergences",
-            "Copies found to differ at the same version since the start",
-            self.divergences.clone(),
-        );
-        let gauges = [
-            ("logs_mended", "Copies mended by what differed from the log since the start", &self.logs_mended),
-            ("tombstones", "Removals remembered", &self.tombstones),
-            ("held_back_bytes", "Bytes of deltas that wait for what they build on", &self.held_back_bytes),
-            ("staged_entries", "Entries of whole logs, or of ranges of them, on their way", &self.staged_entries),
-            ("retired_entries", "Entries of earlier starts of nodes", &self.retired_entries),
-            (
-                "departing_entries",
-                "Entries that moved and are not seen at their new place yet",
-                &self.departing_entries,
-            ),
-            ("peers", "Nodes remembered, removed ones included", &self.peers),
-            (
-                "registry_bytes",
-                "About how many bytes the registry takes, by the formula of docs/registry.md",
-                &self.registry_bytes,
-            ),
-        ];
-        for (name, help, gauge) in gauges {
-            registry.register(name, help, gauge.clone());
-        }
-        registry.register(
-            "inbound_dropped",
-            "Frames dropped because the driver did not keep up",
-            self.inbound_dropped.clone(),
-        );
-        registry.register(
-            "states_cached",
-            "Sensors of other nodes whose last values are cached",
-            self.states_cached.clone(),
-        );
-        registry.register(
-            "states_stale",
-            "Sensors whose last values are read anew when their node answers again",
-            self.states_stale.clone(),
-        );
-        registry.register(
-            "changes_remembered",
-            "Changes remembered for subscribers that come from another node",
-            self.changes_remembered.clone(),
-        );
-        registry.register("worlds_pinned", "Worlds kept for readers of several pages", self.worlds_pinned.clone());
     }
 }

@@ -1,5 +1,6 @@
 //! Health, metrics, the description of the API, and what stands on every answer.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -82,6 +83,38 @@ async fn metrics_have_patterns_and_never_ids_as_labels() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     assert!(!text.contains("canary"), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_handbook_describes_every_metric_and_no_other() {
+    let running = Running::local().await;
+    let text = running.get("/metrics").await.text();
+    let kinds: BTreeSet<(&str, &str)> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let handbook = include_str!("../../../../../docs/operations.md");
+    let described: BTreeSet<(&str, &str)> = handbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `sensocto_").and_then(|_| line.strip_prefix("| `"))?.split_once("` | "))
+        .filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0)))
+        .collect();
+    assert!(kinds.len() > 80, "{kinds:?}");
+    let missing: Vec<_> = kinds.difference(&described).collect();
+    assert!(missing.is_empty(), "docs/operations.md, \"Every metric\", lacks {missing:?}");
+    // What has labels is not in the text before something was counted.
+    let unknown: BTreeSet<&str> = described.difference(&kinds).map(|(name, _)| *name).collect();
+    let counted_by_label = [
+        "refused",
+        "joins",
+        "socket_closes",
+        "connections_cut",
+        "http_requests",
+        "propagation_p50_us",
+        "propagation_p99_us",
+    ];
+    let allowed = counted_by_label.map(|name| format!("sensocto_{name}"));
+    let unknown: Vec<&&str> = unknown.iter().filter(|name| !allowed.iter().any(|allowed| allowed == *name)).collect();
+    assert!(unknown.is_empty(), "docs/operations.md describes {unknown:?}, which no node has");
     running.stop().await;
 }
 
