@@ -5,6 +5,7 @@
 
 mod arrows;
 mod demo;
+mod documents;
 mod process;
 mod test;
 mod web;
@@ -20,6 +21,7 @@ Commands:
                            (ARGS go to `sensocto demo`, for example --for 30s)
   test [--only NAME]...    run everything that CI runs, and say what was run and what was skipped
   arrows                   check which crate may use which
+  documents                check that the tests, files and links that documents name are there
   help                     print this text
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(&root, &rest),
         Some("test") => test::run(&root, &rest),
         Some("arrows") => arrows::run(&root),
+        Some("documents") => documents::run(&root),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             ExitCode::SUCCESS

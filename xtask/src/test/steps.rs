@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::{arrows, process, web};
+use crate::{arrows, documents, process, web};
 
 use super::{fuzz, schema};
 
@@ -22,6 +22,13 @@ pub(crate) struct Step {
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", what: "the layout of the Rust code", after: &[], prepare: always, run: fmt },
     Step { name: "arrows", what: "which crate may use which", after: &[], prepare: always, run: check_arrows },
+    Step {
+        name: "documents",
+        what: "tests, files and links that documents name",
+        after: &[],
+        prepare: always,
+        run: check_documents,
+    },
     Step { name: "web-build", what: "the lobby page", after: &[], prepare: node, run: build_page },
     Step { name: "web-unit", what: "unit tests of the page", after: &["web-build"], prepare: node, run: web_unit },
     Step { name: "clippy", what: "lints, all targets", after: &[], prepare: always, run: clippy },
@@ -185,6 +192,14 @@ fn check_arrows(root: &Path) -> Result<(), String> {
         println!("{violation}");
     }
     if violations.is_empty() { Ok(()) } else { Err(format!("{} found", violations.len())) }
+}
+
+fn check_documents(root: &Path) -> Result<(), String> {
+    let missing = documents::check(root)?;
+    for line in &missing {
+        println!("{line}");
+    }
+    if missing.is_empty() { Ok(()) } else { Err(format!("{} not there", missing.len())) }
 }
 
 fn build_page(root: &Path) -> Result<(), String> {
