@@ -176,7 +176,7 @@ test("the lobby on B shows the sensors of A as they come, change, go stale, reco
 });
 
 test("the world is found, filtered, grouped and walked through with the keyboard alone", { skip }, async (t) => {
-  await t.test("a search is by the beginning of a name, and is part of the address", async () => {
+  await t.test("a search is by words of the name or the id, and is part of the address", async () => {
     await page.keyboard.press("/");
     await page.keyboard.type("gre");
     await gone(lobby.tile("heart"));
@@ -184,6 +184,11 @@ test("the world is found, filtered, grouped and walked through with the keyboard
     assert.deepEqual((await lobby.tiles()).map(([id]) => id), ["greenhouse"]);
     await shown(page.locator("#world-shown", { hasText: "1 sensor of 3" }));
     assert.match(page.url(), /#\/\?find=gre$/);
+    await page.locator("#filter-text").fill("ADA hea");
+    await shown(lobby.tile("heart"));
+    await gone(lobby.tile("greenhouse"));
+    await page.locator("#filter-text").fill("gre");
+    await shown(lobby.tile("greenhouse"));
     await page.keyboard.press("Escape");
     assert.equal(await page.evaluate(() => document.activeElement.dataset.sensorId), "greenhouse");
     await page.getByRole("button", { name: "Show everything" }).click();

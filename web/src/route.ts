@@ -7,7 +7,7 @@ export type Grouping = "none" | "room" | "connector" | "node";
 
 /** Which sensors, in which order and groups. Empty texts do not matter. */
 export interface WorldQuery {
-  prefix: string;
+  text: string;
   type: string;
   connector: string;
   room: string;
@@ -26,7 +26,7 @@ export type Route =
   | { view: "cluster" };
 
 export const EVERYTHING: Readonly<WorldQuery> = {
-  prefix: "", type: "", connector: "", room: "", node: "", freshness: "", order: "name", group: "none",
+  text: "", type: "", connector: "", room: "", node: "", freshness: "", order: "name", group: "none",
 };
 
 const ORDERS: readonly Order[] = ["name", "changed", "id"];
@@ -69,7 +69,7 @@ function parseQuery(params: URLSearchParams): WorldQuery {
   const text = (name: string): string => params.get(name) ?? "";
   const freshness = text("freshness");
   return {
-    prefix: text("find"),
+    text: text("find"),
     type: text("type"),
     connector: text("connector"),
     room: text("room"),
@@ -84,9 +84,9 @@ function parseQuery(params: URLSearchParams): WorldQuery {
 export function formatRoute(route: Route): string {
   switch (route.view) {
     case "world": {
-      const { prefix, type, connector, room, node, freshness, order, group } = route.query;
+      const { text, type, connector, room, node, freshness, order, group } = route.query;
       const params = new URLSearchParams();
-      for (const [name, value] of Object.entries({ find: prefix, type, connector, room, node, freshness })) {
+      for (const [name, value] of Object.entries({ find: text, type, connector, room, node, freshness })) {
         if (value !== "") params.set(name, value);
       }
       if (order !== EVERYTHING.order) params.set("order", order);

@@ -7,7 +7,7 @@ test("an address leads back to its view, whatever names are in it", () => {
   const hostile = "<img src=x onerror=alert(1)>&a=b#c/d?e%";
   const routes: Route[] = [
     { view: "world", query: { ...EVERYTHING } },
-    { view: "world", query: { prefix: hostile, type: "ecg", connector: "c 1", room: "lab", node: "a", freshness: "stale", order: "changed", group: "node" } },
+    { view: "world", query: { text: hostile, type: "ecg", connector: "c 1", room: "lab", node: "a", freshness: "stale", order: "changed", group: "node" } },
     { view: "sensor", id: hostile },
     { view: "room", id: "6a1d" },
     { view: "rooms", code: "K7M2QXPA" },

@@ -475,6 +475,9 @@ pub(crate) struct FilterArgs {
     /// Only sensors whose name begins with this, in whatever case
     #[arg(long, value_name = "TEXT")]
     pub(crate) prefix: Option<String>,
+    /// Only sensors of whose name or id each of these words begins a word, in whatever case
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) text: Option<String>,
 }
 
 /// Which lines of a list, and in which order.
@@ -501,7 +504,7 @@ impl OrderArgs {
 impl FilterArgs {
     /// The filters that were given, under the names that the API and the topic use.
     pub(crate) fn given(&self) -> Vec<(&'static str, &str)> {
-        let Self { kind, connector, node, room, attribute, prefix } = self;
+        let Self { kind, connector, node, room, attribute, prefix, text } = self;
         [
             ("type", kind),
             ("connector", connector),
@@ -509,6 +512,7 @@ impl FilterArgs {
             ("room", room),
             ("attribute", attribute),
             ("prefix", prefix),
+            ("text", text),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

@@ -80,6 +80,14 @@ fn sensors_of_every_node_are_listed_filtered_and_watched() {
     assert_eq!(list(&["--type", "ecg"])["total"], 25);
     assert_eq!(list(&["--node", "b"])["sensors"].as_array().map(Vec::len), Some(25));
     assert_eq!(list(&["--type", "sonar"])["total"], 0);
+    let first = list(&["--limit", "1"])["sensors"][0].clone();
+    let (name, id) = (first["sensor_name"].as_str().expect("a name"), &first["sensor_id"]);
+    let found = list(&["--text", &name.to_uppercase()]);
+    assert!(
+        found["sensors"].as_array().is_some_and(|found| found.iter().any(|one| one["sensor_id"] == *id)),
+        "{found}"
+    );
+    assert_eq!(list(&["--text", "nowhere"])["total"], 0);
     let table = run(&["sensors", "list", "--url", &url, "--limit", "3"]).stdout;
     assert!(table.starts_with("SENSOR ") && table.ends_with("3 of 50 sensors\n"), "{table}");
 

@@ -58,7 +58,7 @@ pub use sensocto_registry::breaker::BreakerState;
 pub use sensocto_registry::live::{LeftCause, WINDOW_MAX};
 pub use sensocto_registry::{
     Cause, ChangeError, Event, EventKind, Freshness, Held, Mark, NodeView, Order, PeerState, Person, Position,
-    RegisterError, Room, SensorFilter, SensorQuery, View, fold,
+    RegisterError, Room, SearchText, SensorFilter, SensorQuery, View, fold,
 };
 pub use sensocto_rooms::{
     self as room_rules, Ack as RoomAck, Change as RoomChange, Departure, Health as RoomsHealth, RoomQuery, RoomsView,

@@ -37,8 +37,8 @@ pub use registry::{ChangeError, Counters, Mark, Output, RegisterError, Registrat
 pub use sensocto_model::Now;
 pub use set_hash::SetHash;
 pub use view::{
-    Cause, Event, EventKind, Found, Freshness, Held, Line, NodeView, Order, Person, Position, Room, SensorFilter,
-    SensorQuery, StateCause, View, fold,
+    Cause, Event, EventKind, Found, Freshness, Held, Line, NodeView, Order, Person, Position, Room, SearchText,
+    SensorFilter, SensorQuery, StateCause, View, fold,
 };
 
 /// For benchmarks: the view by itself, without a log and a network around it.

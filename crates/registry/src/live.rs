@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sensocto_model::{Kind, SharedId};
 
-use crate::view::{Cause, Event, EventKind, Held, Position, SensorFilter, SensorQuery, View};
+use crate::view::{Cause, Event, EventKind, Held, Position, SearchText, SensorFilter, SensorQuery, View, stems_of};
 use intervals::{Interval, Intervals};
 
 pub use difference::{Difference, Left, LeftCause, WindowRow};
@@ -56,6 +56,7 @@ struct Group {
 enum Telling {
     Connector,
     Room,
+    Word,
     Attribute,
     Type,
     Node,
@@ -63,13 +64,14 @@ enum Telling {
 
 fn telling(filter: &SensorFilter) -> Option<(Telling, &str)> {
     let conditions = [
-        (Telling::Connector, &filter.connector),
-        (Telling::Room, &filter.room),
-        (Telling::Attribute, &filter.attribute),
-        (Telling::Type, &filter.sensor_type),
-        (Telling::Node, &filter.node),
+        (Telling::Connector, filter.connector.as_deref()),
+        (Telling::Room, filter.room.as_deref()),
+        (Telling::Word, filter.text.as_ref().map(SearchText::stem)),
+        (Telling::Attribute, filter.attribute.as_deref()),
+        (Telling::Type, filter.sensor_type.as_deref()),
+        (Telling::Node, filter.node.as_deref()),
     ];
-    conditions.into_iter().find_map(|(telling, value)| Some((telling, value.as_deref()?)))
+    conditions.into_iter().find_map(|(telling, value)| Some((telling, value?)))
 }
 
 /// All windows of one node.
@@ -78,7 +80,7 @@ pub struct Live {
     groups: BTreeMap<u64, Group>,
     by_query: BTreeMap<SensorQuery, u64>,
     /// Groups by their most telling condition; those without one are asked about every change.
-    by_condition: [BTreeMap<String, Vec<u64>>; 5],
+    by_condition: [BTreeMap<String, Vec<u64>>; 6],
     unconditional: Vec<u64>,
     windows: BTreeMap<WindowId, (u64, Window)>,
     dirty: BTreeSet<WindowId>,
@@ -254,6 +256,9 @@ impl Live {
             add(Telling::Type, &sensor.sensor_type);
             add(Telling::Node, held.origin.node.as_str());
             sensor.room_id.iter().for_each(|room| add(Telling::Room, room.as_str()));
+            if !self.by_condition[Telling::Word as usize].is_empty() {
+                stems_of(sensor, |stem| add(Telling::Word, stem));
+            }
             sensor.attributes.iter().for_each(|(id, _)| add(Telling::Attribute, id.as_str()));
         }
         found.sort_unstable();

@@ -9,6 +9,7 @@ mod postings;
 mod query;
 mod short_text;
 mod table;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use table::{Label, Row, Table};
 pub use index::fold;
 pub use people::{Person, Room};
 pub use query::{Found, Line, Order, Position, SensorFilter, SensorQuery};
+pub use words::SearchText;
+pub(crate) use words::stems_of;
 
 /// How far a copy can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -268,7 +268,7 @@ export class WorldView implements View, GridSource {
     if (this.#problem !== "") return `The node does not show this list: ${formatText(this.#problem)}`;
     if (!known) return "Nothing is known of the world yet.";
     if (this.#app.total === 0) return "No sensor is connected to any node.";
-    return this.#query.prefix === "" ? "No sensor matches." : `No sensor's name begins with “${formatText(this.#query.prefix)}”.`;
+    return this.#query.text === "" ? "No sensor matches." : `No sensor has words that begin so in its name or id: “${formatText(this.#query.text)}”.`;
   }
 
   async #ask(): Promise<void> {

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sensocto_node::{Handle, Order, Position, SensorQuery};
+use sensocto_node::{Handle, Order, Position, SearchText, SensorQuery};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
@@ -47,6 +47,7 @@ impl Bound {
                 filter.attribute.as_deref(),
                 filter.freshness.map(|freshness| freshness.as_str()),
                 filter.name_prefix.as_deref(),
+                filter.text.as_ref().map(SearchText::to_text).as_deref(),
                 Some(query.order.as_str()),
                 me.as_deref(),
             ],

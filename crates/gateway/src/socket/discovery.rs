@@ -13,8 +13,8 @@ use std::time::Duration;
 use sensocto_channels::{Json, Payload};
 use sensocto_node::model::SharedId;
 use sensocto_node::{
-    Batch, Cause, Event, EventKind, FieldError, Handle, Kind, Order, Position, STATE_IDS_MAX, SensorFilter, SensorId,
-    SensorQuery, World,
+    Batch, Cause, Event, EventKind, FieldError, Handle, Kind, Order, Position, STATE_IDS_MAX, SearchText, SensorFilter,
+    SensorId, SensorQuery, World,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -287,19 +287,20 @@ pub(super) fn filter(join: &Payload) -> Result<SensorFilter, Json> {
         room: text("room")?,
         attribute: text("attribute")?,
         freshness: None,
-        name_prefix: prefix(&join)?,
+        name_prefix: sought(&join, "prefix")?.map(str::to_owned),
+        text: sought(&join, "text")?.and_then(SearchText::new),
     })
 }
 
-/// Longest prefix of a name, in bytes: as long as a name.
-const PREFIX_BYTES_MAX: usize = 256;
+/// Longest text that is looked for in names, in bytes: as long as a name.
+const TEXT_BYTES_MAX: usize = 256;
 
-fn prefix(join: &Map<String, Value>) -> Result<Option<String>, Json> {
-    let allowed = FieldError { field: "prefix", allowed: "a string of at most 256 bytes" };
-    let prefix = params::optional_text(join, "prefix").map_err(|_| params::invalid_field(allowed))?;
-    match prefix {
-        Some(prefix) if prefix.len() > PREFIX_BYTES_MAX => Err(params::invalid_field(allowed)),
-        prefix => Ok(prefix.filter(|prefix| !prefix.is_empty()).map(str::to_owned)),
+/// Reads what is looked for in names, under one of the keys for that.
+fn sought<'a>(join: &'a Map<String, Value>, field: &'static str) -> Result<Option<&'a str>, Json> {
+    let allowed = FieldError { field, allowed: "a string of at most 256 bytes" };
+    match params::optional_text(join, field).map_err(|_| params::invalid_field(allowed))? {
+        Some(text) if text.len() > TEXT_BYTES_MAX => Err(params::invalid_field(allowed)),
+        text => Ok(text.filter(|text| !text.is_empty())),
     }
 }
 

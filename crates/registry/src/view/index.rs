@@ -1,6 +1,7 @@
 //! What the lists are answered from: the entries by type, connector, node, room and attribute, by name and by last change, and the
 //! people and rooms that entries name. All of it is kept with each change; nothing is computed by a reader.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -10,6 +11,7 @@ use super::Held;
 use super::postings::FieldIndex;
 use super::short_text::{ShortText, Sought};
 use super::table::{Label, Moved, Row};
+use super::words::WordIndex;
 
 /// A name as names are ordered and looked for: in lower case.
 #[must_use]
@@ -26,6 +28,7 @@ pub(crate) struct SensorIndex {
     pub(crate) attributes: FieldIndex,
     pub(crate) origins: OrdMap<Arc<Origin>, OrdSet<Label>>,
     pub(crate) names: OrdSet<(ShortText, Label)>,
+    pub(crate) words: WordIndex,
     pub(crate) changes: OrdMap<u64, Label>,
 }
 
@@ -49,7 +52,7 @@ impl<'a> Placed<'a> {
 
 impl SensorIndex {
     /// Takes in that a sensor was at one place and is at another; `None` is nowhere. What is the same in both is not touched.
-    pub(crate) fn update(&mut self, before: Option<Placed<'_>>, after: Option<Placed<'_>>) {
+    pub(crate) fn update<'a>(&mut self, before: Option<Placed<'a>>, after: Option<Placed<'a>>) {
         let was = before.and_then(|placed| Some((placed, placed.sensor()?)));
         let is = after.and_then(|placed| Some((placed, placed.sensor()?)));
         field(&mut self.types, was, is, |sensor| Some(&sensor.sensor_type));
@@ -58,6 +61,8 @@ impl SensorIndex {
         self.update_attributes(was, is);
         self.update_origin(before, after);
         self.update_name(was, is);
+        let labelled = |(placed, sensor): (Placed<'a>, &'a Sensor)| (placed.label, sensor);
+        self.words.update(was.map(labelled), is.map(labelled));
         if before.map(|placed| (placed.changed, placed.label)) != after.map(|placed| (placed.changed, placed.label)) {
             if let Some(placed) = before {
                 self.changes.remove(&placed.changed);
@@ -126,6 +131,22 @@ impl SensorIndex {
             self.update(None, row(*to).map(|row| Placed::new(*to, row)));
         }
     }
+}
+
+/// The names that begin with a prefix, from a start on.
+pub(crate) fn named<'a>(
+    index: &'a SensorIndex,
+    prefix: &'a str,
+    start: Bound<(ShortText, Label)>,
+) -> impl Iterator<Item = &'a (ShortText, Label)> {
+    let first = (ShortText::new(prefix), 0);
+    let behind = match &start {
+        Bound::Unbounded => false,
+        Bound::Included(place) | Bound::Excluded(place) => *place >= first,
+    };
+    let start = if behind { start } else { Bound::Included(first) };
+    let names = index.names.range::<_, (ShortText, Label)>((start, Bound::Unbounded));
+    names.take_while(move |(name, _)| name.starts_with(prefix))
 }
 
 /// Keeps the index of one field of at most one value.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use imbl::OrdSet;
 use sensocto_model::{Kind, Origin, Record, RoomId, Sensor};
 
-use super::index::{SensorIndex, fold};
+use super::index::{SensorIndex, fold, named};
 use super::postings::Postings;
 use super::short_text::ShortText;
 use super::table::{Label, Row, Table};
+use super::words::SearchText;
 use super::{Freshness, Held, View};
 
 /// Up to so many candidates are sorted by a reader where no index has both their filter and their order. With more of them, the
@@ -35,6 +36,8 @@ pub struct SensorFilter {
     pub freshness: Option<Freshness>,
     /// Whose name begins with this, in whatever case.
     pub name_prefix: Option<String>,
+    /// Whose name or id has a word for each of these.
+    pub text: Option<SearchText>,
 }
 
 impl SensorFilter {
@@ -57,6 +60,7 @@ impl SensorFilter {
                 .as_deref()
                 .is_none_or(|wanted| sensor.attributes.iter().any(|(id, _)| id.as_str() == wanted))
             && self.name_prefix.as_deref().is_none_or(|prefix| fold(&sensor.sensor_name).starts_with(&fold(prefix)))
+            && self.text.as_ref().is_none_or(|text| text.matches(sensor))
     }
 
     /// Whether an entry is a sensor that passes, but for its freshness.
@@ -189,6 +193,8 @@ enum Source<'a> {
     Value(&'a Postings),
     Origins(Vec<&'a OrdSet<Label>>),
     Names,
+    /// What was found by words, in order.
+    Labels(Vec<Label>),
 }
 
 /// A query as it is answered by one view at one moment.
@@ -209,7 +215,9 @@ impl View {
     /// The sensors that a query finds behind a place, at most `limit`.
     #[must_use]
     pub fn sensors(&self, query: &SensorQuery, after: Option<&Position>, limit: usize, mono: Duration) -> Found<'_> {
-        let Some(search) = Search::new(self, query, mono) else { return Found { lines: Vec::new(), more: false } };
+        let Some(search) = Search::new(self, query, mono, SORTED_MAX) else {
+            return Found { lines: Vec::new(), more: false };
+        };
         // A place of another order is none in this one.
         let after = after.filter(|after| after.order() == query.order);
         let mut lines = search.lines(after, limit.saturating_add(1));
@@ -233,11 +241,12 @@ impl View {
         last.or_else(|| after.cloned())
     }
 
-    /// How many sensors a filter lets pass. With one condition, or none, it is kept and not counted.
+    /// How many sensors a filter lets pass. With one condition, or none, it is kept and not counted; those that are found by words are
+    /// counted, one by one.
     #[must_use]
     pub fn sensors_total(&self, filter: &SensorFilter, mono: Duration) -> usize {
         let query = SensorQuery { filter: filter.clone(), order: Order::Id };
-        Search::new(self, &query, mono).map_or(0, |search| search.total())
+        Search::new(self, &query, mono, usize::MAX).map_or(0, |search| search.total())
     }
 
     /// Where the sensor with an id stands in an order.
@@ -249,8 +258,8 @@ impl View {
 }
 
 impl<'a, 'q> Search<'a, 'q> {
-    /// `None` where an index shows that nothing passes.
-    fn new(view: &'a View, query: &'q SensorQuery, mono: Duration) -> Option<Search<'a, 'q>> {
+    /// `None` where an index shows that nothing passes. Words are looked up where that finds no more than `words_max` sensors.
+    fn new(view: &'a View, query: &'q SensorQuery, mono: Duration, words_max: usize) -> Option<Search<'a, 'q>> {
         let (table, index) = (&view.tables[Kind::Sensor.index()], &view.sensors);
         let filter = &query.filter;
         let mut sources: Vec<(usize, Source<'a>)> = Vec::new();
@@ -276,13 +285,22 @@ impl<'a, 'q> Search<'a, 'q> {
             origins = Some(passing);
         }
         let prefix = filter.name_prefix.as_deref().filter(|prefix| !prefix.is_empty()).map(fold);
-        let exact = sources.len() + usize::from(prefix.is_some()) <= 1;
+        let conditions = sources.len() + usize::from(prefix.is_some()) + usize::from(filter.text.is_some());
         let (mut candidates, mut source) =
             sources.into_iter().min_by_key(|(length, _)| *length).unwrap_or((table.len(), Source::All));
         if let Some(prefix) = &prefix {
             let named = named(index, prefix, Bound::Unbounded).take(candidates).count();
             if named < candidates || matches!(source, Source::All) {
                 (candidates, source) = (named, Source::Names);
+            }
+        }
+        let mut exact = conditions <= 1;
+        if let Some(text) = &filter.text {
+            let most = if matches!(source, Source::All) { words_max } else { candidates.min(words_max) };
+            let found = text.candidates(table, index, most);
+            exact &= found.is_some() && text.is_exact();
+            if let Some(labels) = found {
+                (candidates, source) = (labels.len(), Source::Labels(labels));
             }
         }
         (candidates > 0).then_some(Search { table, index, query, prefix, origins, source, candidates, exact })
@@ -310,17 +328,18 @@ impl<'a, 'q> Search<'a, 'q> {
     }
 
     fn in_order_of_ids(&self, after: Option<Label>, limit: usize) -> Vec<Line<'a>> {
-        match self.source {
-            Source::All => self.table.rows_after(after).take(limit).map(|(_, row)| line(row)).collect(),
-            Source::Value(_) | Source::Origins(_) | Source::Names => {
-                self.passing(after).take(limit).map(line).collect()
-            }
-        }
+        self.passing(after).take(limit).map(line).collect()
     }
 
     /// The rows that pass behind a label, in the order of their ids.
-    fn passing(&self, after: Option<Label>) -> impl Iterator<Item = &'a Row> {
-        self.candidates(after).filter_map(|label| self.table.row(label)).filter(|row| self.passes(row))
+    fn passing(&self, after: Option<Label>) -> Box<dyn Iterator<Item = &'a Row> + '_> {
+        match self.source {
+            Source::All => Box::new(self.table.rows_after(after).map(|(_, row)| row).filter(|row| self.passes(row))),
+            Source::Value(_) | Source::Origins(_) | Source::Names | Source::Labels(_) => {
+                let rows = self.candidates(after).filter_map(|label| self.table.row(label));
+                Box::new(rows.filter(|row| self.passes(row)))
+            }
+        }
     }
 
     fn candidates(&self, after: Option<Label>) -> Box<dyn Iterator<Item = Label> + '_> {
@@ -334,6 +353,10 @@ impl<'a, 'q> Search<'a, 'q> {
                 let mut labels: Vec<Label> = labels.filter(|label| after.is_none_or(|after| *label > after)).collect();
                 labels.sort_unstable();
                 Box::new(labels.into_iter())
+            }
+            Source::Labels(labels) => {
+                let start = after.map_or(0, |after| labels.partition_point(|label| *label <= after));
+                Box::new(labels[start..].iter().copied())
             }
         }
     }
@@ -376,22 +399,6 @@ impl<'a, 'q> Search<'a, 'q> {
 
 fn line(row: &Row) -> Line<'_> {
     Line { held: row.winner(), changed: row.changed }
-}
-
-/// The names that begin with a prefix, from a start on.
-fn named<'a>(
-    index: &'a SensorIndex,
-    prefix: &'a str,
-    start: Bound<(ShortText, Label)>,
-) -> impl Iterator<Item = &'a (ShortText, Label)> {
-    let first = (ShortText::new(prefix), 0);
-    let behind = match &start {
-        Bound::Unbounded => false,
-        Bound::Included(place) | Bound::Excluded(place) => *place >= first,
-    };
-    let start = if behind { start } else { Bound::Included(first) };
-    let names = index.names.range::<_, (ShortText, Label)>((start, Bound::Unbounded));
-    names.take_while(move |(name, _)| name.starts_with(prefix))
 }
 
 /// The labels of several sets that have none in common, in order. There are as many sets as starts of nodes.

@@ -79,6 +79,12 @@ impl Table {
         self.labels.get_prev(&Sought(id)).map(|(_, label)| *label)
     }
 
+    /// The labels of the ids that begin with a text.
+    pub(crate) fn labels_beginning<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Label> + 'a {
+        let ids = self.labels.range((Bound::Included(Sought(text)), Bound::Unbounded));
+        ids.take_while(move |(id, _)| id.starts_with(text)).map(|(_, label)| *label)
+    }
+
     /// Puts another row in the place of the one that is there.
     pub(crate) fn replace(&mut self, label: Label, row: Row) {
         self.rows.insert(label, row);

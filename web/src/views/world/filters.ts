@@ -44,7 +44,7 @@ export class Filters {
 
   constructor(changed: (query: WorldQuery) => void) {
     const read = (): WorldQuery => ({
-      prefix: this.#text.value,
+      text: this.#text.value,
       type: this.#selects.type.value,
       connector: this.#selects.connector.value,
       room: this.#selects.room.value,
@@ -64,10 +64,10 @@ export class Filters {
 
   show(query: WorldQuery): void {
     this.#query = query;
-    if (this.#text.value !== query.prefix) this.#text.value = query.prefix;
+    if (this.#text.value !== query.text) this.#text.value = query.text;
     for (const key of ["freshness", "order", "group"] as const) this.#selects[key].value = query[key];
     this.#selects.group.disabled = query.freshness !== "";
-    const filtered = ["prefix", "type", "connector", "room", "node", "freshness"] as const;
+    const filtered = ["text", "type", "connector", "room", "node", "freshness"] as const;
     setHidden(this.#clear, filtered.every((key) => query[key] === ""));
   }
 

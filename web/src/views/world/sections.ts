@@ -77,7 +77,7 @@ export async function readCounts(api: Api): Promise<Counts> {
 /** The join params of a query, without its freshness: a live query does not know that of nodes. */
 export function filterOf(query: WorldQuery): Record<string, string> {
   const filter: Record<string, string> = { order: query.order };
-  for (const key of ["prefix", "type", "connector", "room", "node"] as const) {
+  for (const key of ["text", "type", "connector", "room", "node"] as const) {
     if (query[key] !== "") filter[key] = query[key];
   }
   return filter;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sensocto_model::Kind;
-use sensocto_registry::{Line, Order, Position, SensorFilter, SensorQuery, View};
+use sensocto_registry::{Line, Order, Position, SearchText, SensorFilter, SensorQuery, View};
 
 use crate::measure::{Rng, Times};
 use crate::world::{Maps, World};
@@ -61,6 +61,10 @@ pub(crate) fn pages(world: &World, maps: &Maps, reads: usize) {
     println!("{}", sorted.line("page of 100 by key anywhere, sorted map"));
     let empty = SensorFilter::default;
     let text = |text: &str| Some(text.to_owned());
+    let searched = |words: &str| SensorQuery {
+        filter: SensorFilter { text: SearchText::new(words), ..empty() },
+        order: Order::Name,
+    };
     let table = [
         ("by key", SensorQuery::default()),
         ("by type", SensorQuery { filter: SensorFilter { sensor_type: text("type 5"), ..empty() }, order: Order::Id }),
@@ -84,6 +88,9 @@ pub(crate) fn pages(world: &World, maps: &Maps, reads: usize) {
             "by name prefix",
             SensorQuery { filter: SensorFilter { name_prefix: text("sensor 77"), ..empty() }, order: Order::Name },
         ),
+        ("by a word that all have", searched("sensor")),
+        ("by a word that a thousandth has", searched("777")),
+        ("by three words that one has", searched("sen 0 77777")),
     ];
     for (what, query) in &table {
         let first = Times::of(reads, |_| page(&maps.view, query, None));

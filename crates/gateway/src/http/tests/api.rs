@@ -43,7 +43,7 @@ async fn sensors_are_listed_filtered_and_paged() {
     let next = first["next"].as_str().expect("a cursor");
     let second = list(&format!("?limit=3&after={next}")).await;
     assert_eq!((ids(&second, "sensors", "sensor_id"), &second["next"]), (vec!["ö/4 %".to_owned()], &Value::Null));
-    for other in ["type=ecg", "order=name", "order=changed", "prefix=s"] {
+    for other in ["type=ecg", "order=name", "order=changed", "prefix=s", "text=s"] {
         let answer = running.get(&format!("/api/v1/sensors?{other}&after={next}")).await;
         assert_eq!((answer.status, &answer.json()["error"]["field"]), (400, &json!("after")), "{other}");
     }
@@ -68,6 +68,11 @@ async fn sensors_are_found_by_attribute_freshness_and_name_in_three_orders() {
     assert_eq!(list("freshness=fresh&attribute=bpm").await, ["s1", "s3", "s4"]);
     assert_eq!(list("freshness=stale").await, Vec::<String>::new());
     assert_eq!(list("prefix=AD&order=name").await, ["s2", "s3"]);
+    assert_eq!(list("text=S3%20adam").await, ["s3"]);
+    assert_eq!(list("text=ad&order=name").await, ["s2", "s3"]);
+    assert_eq!(list("text=-&limit=1").await, ["s1"], "no word, nothing to look for");
+    let long = running.get(&format!("/api/v1/sensors?text={}", "a".repeat(257))).await;
+    assert_eq!((long.status, &long.json()["error"]["field"]), (400, &json!("text")));
     assert_eq!(list("order=name").await, ["s2", "s3", "s4", "s1"]);
     assert_eq!(list("order=changed&limit=2").await, ["s4", "s3"]);
     let counts = running.get("/api/v1/counts").await.json();
@@ -325,7 +330,7 @@ async fn the_health_of_the_cluster_has_every_node() {
 async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
     let running = Running::local().await;
     let limits = "a whole number from 1 to 1000";
-    let filters = "type, connector, node, room, attribute, freshness, prefix, order, after, limit, pin, world, at_least, timeout_ms";
+    let filters = "type, connector, node, room, attribute, freshness, prefix, text, order, after, limit, pin, world, at_least, timeout_ms";
     let ids_allowed = sensocto_node::model::text::ID_ALLOWED;
     let offline = "true or false, and true only without another filter";
     let table = [

@@ -37,6 +37,7 @@ impl Parameters for SensorsQuery {
         "room",
         "attribute",
         "prefix",
+        "text",
         "order",
         "after",
         "limit",

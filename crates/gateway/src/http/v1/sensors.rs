@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{Freshness, Kind, Order, SensorFilter, SensorId, SensorQuery, StateError};
+use sensocto_node::{Freshness, Kind, Order, SearchText, SensorFilter, SensorId, SensorQuery, StateError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,6 +62,10 @@ pub(super) struct FilterQuery {
     /// Only sensors whose name begins with this, in whatever case.
     #[param(max_length = 256)]
     prefix: Option<String>,
+    /// Only sensors of whose name or id each of these words begins a word, in whatever case. What is neither a letter nor a digit
+    /// stands between words.
+    #[param(max_length = 256)]
+    text: Option<String>,
     /// `id`, `name` (in lower case, and then by id) or `changed` (the last changed first, as the answering node heard of it).
     #[param(required = false, default = "id", pattern = "^(id|name|changed)$")]
     order: String,
@@ -77,14 +81,21 @@ pub(super) struct FreshnessQuery {
     freshness: Option<String>,
 }
 
-/// Longest prefix of a name, in bytes: as long as a name.
-const PREFIX_BYTES_MAX: usize = 256;
+/// Longest text that is looked for in names, in bytes: as long as a name.
+const TEXT_BYTES_MAX: usize = 256;
 
 /// A filter, an order and a page.
 pub(crate) struct ListQuery(pub(crate) SensorQuery, pub(super) PageQuery, pub(super) PinQuery);
 
 /// Reads a filter and an order.
 pub(super) fn read_query(values: &mut Values) -> Result<SensorQuery, ApiError> {
+    let mut sought = |name| match values.text(name) {
+        Some(text) if text.len() > TEXT_BYTES_MAX => {
+            Err(ApiError::invalid(name, format!("at most {TEXT_BYTES_MAX} bytes")))
+        }
+        text => Ok(text.filter(|text| !text.is_empty())),
+    };
+    let (name_prefix, text) = (sought("prefix")?, sought("text")?);
     let filter = SensorFilter {
         sensor_type: values.text("type"),
         connector: values.text("connector"),
@@ -92,11 +103,9 @@ pub(super) fn read_query(values: &mut Values) -> Result<SensorQuery, ApiError> {
         room: values.text("room"),
         attribute: values.text("attribute"),
         freshness: values.word("freshness", &Freshness::ALL, Freshness::as_str)?,
-        name_prefix: values.text("prefix").filter(|prefix| !prefix.is_empty()),
+        name_prefix,
+        text: text.as_deref().and_then(SearchText::new),
     };
-    if filter.name_prefix.as_ref().is_some_and(|prefix| prefix.len() > PREFIX_BYTES_MAX) {
-        return Err(ApiError::invalid("prefix", format!("at most {PREFIX_BYTES_MAX} bytes")));
-    }
     Ok(SensorQuery { filter, order: values.word("order", &Order::ALL, Order::as_str)?.unwrap_or_default() })
 }
 
@@ -109,6 +118,7 @@ impl Parameters for ListQuery {
         "attribute",
         "freshness",
         "prefix",
+        "text",
         "order",
         "after",
         "limit",

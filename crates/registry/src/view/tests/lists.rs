@@ -8,7 +8,7 @@ use sensocto_model::{
 use super::*;
 
 const TYPES: [&str; 3] = ["ecg", "gps", "a type whose name is long"];
-const NAMES: [&str; 4] = ["Ada", "adam", "Öl", "a name that does not fit in place"];
+const NAMES: [&str; 4] = ["Ada", "<adam> 7", "Öl", "a name that does not fit in place, of Adam"];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -37,7 +37,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn sensor_of(id: u16, choice: u8) -> Record {
-    let Record::Sensor(mut sensor) = sensor(&format!("sensor number {id:03}"), NAMES[usize::from(choice % 4)]) else {
+    let Record::Sensor(mut sensor) = sensor(
+        &format!("{} number 00000000{id:03}", if id.is_multiple_of(2) { "sensor" } else { "Sensor" }),
+        NAMES[usize::from(choice % 4)],
+    ) else {
         unreachable!("a sensor")
     };
     sensor.sensor_type = TYPES[usize::from(choice / 4 % 3)].into();
@@ -106,6 +109,14 @@ fn filters() -> Vec<SensorFilter> {
         SensorFilter { name_prefix: text("A"), node: text("a"), attribute: text("celsius"), ..empty() },
         SensorFilter { name_prefix: text("ÖL"), ..empty() },
         SensorFilter { room: text("nowhere"), ..empty() },
+        SensorFilter { text: SearchText::new("AD"), ..empty() },
+        SensorFilter { text: SearchText::new("sens"), ..empty() },
+        SensorFilter { text: SearchText::new("sensor öl"), ..empty() },
+        SensorFilter { text: SearchText::new("num"), room: text("lab"), ..empty() },
+        SensorFilter { text: SearchText::new("000000000"), ..empty() },
+        SensorFilter { text: SearchText::new("00000000021"), ..empty() },
+        SensorFilter { text: SearchText::new("0000000002 adam"), freshness: Some(Freshness::Fresh), ..empty() },
+        SensorFilter { text: SearchText::new("nowhere"), ..empty() },
     ]
 }
 
@@ -228,4 +239,32 @@ fn ids_that_come_in_any_order_keep_it_where_labels_run_out() {
         order: Order::Id,
     };
     assert_eq!(paged(&view, &query, 100).len(), 1_802);
+}
+
+#[test]
+fn words_that_most_names_have_lead_to_the_same_lists() {
+    let mut view = View::new(FRESH_FOR);
+    let a = Arc::new(origin("a", 1));
+    for number in 0..5_000_u32 {
+        let key = Key::sensor(&SensorId::new(&format!("s-{number}")).expect("an id"));
+        let side = if number % 100 == 17 { "South" } else { "North" };
+        let entry =
+            Entry::new(sensor(&format!("s-{number}"), &format!("Greenhouse {number} {side}")), Version(1), stamp(1));
+        view.apply(&a, key, Some(Arc::new(entry)), Cause::Unregistered);
+    }
+    let query = |text: &str, order| SensorQuery {
+        filter: SensorFilter { text: SearchText::new(text), ..SensorFilter::default() },
+        order,
+    };
+    let changed: Vec<Key> =
+        (0..5_000).map(|number| Key::sensor(&SensorId::new(&format!("s-{number}")).expect("an id"))).collect();
+    for (text, total) in [("north", 4_950), ("NOR green", 4_950), ("south", 50), ("green 17", 111), ("s 1317 s", 1)] {
+        assert_eq!(view.sensors_total(&query(text, Order::Id).filter, ms(10_000)), total, "{text}");
+        for order in Order::ALL {
+            let query = query(text, order);
+            let (found, expected) = (paged(&view, &query, 400), expected(&view, &changed, &query));
+            let differs = found.iter().zip(&expected).position(|(one, other)| one != other);
+            assert_eq!((found.len(), differs), (expected.len(), None), "{query:?}");
+        }
+    }
 }
