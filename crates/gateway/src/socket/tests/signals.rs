@@ -82,8 +82,8 @@ async fn a_viewer_elsewhere_sees_what_is_measured_and_the_connector_hears_of_it(
     let reply = signals.push("set_visible", json!({"sensor_ids": ["s1"], "mode": "remove"})).await.expect("answered");
     assert_eq!(reply.parse::<Value>().expect("JSON"), json!({"watching": 0, "unknown": 0}));
     assert_eq!(sensor.told().await, "none");
-    assert_eq!(metric(&cluster[1], "signals_samples_received").await, 4.0, "nothing but what is watched");
-    assert_eq!(metric(&cluster[2], "signals_samples_received").await, 0.0, "nobody watches there");
+    assert_eq!(metric(&cluster[1], "signals_samples_received_total").await, 4.0, "nothing but what is watched");
+    assert_eq!(metric(&cluster[2], "signals_samples_received_total").await, 0.0, "nobody watches there");
     for running in cluster {
         running.stop().await;
     }
