@@ -187,3 +187,83 @@ test("a join with a payload of the wrong kind is refused, and the socket goes on
   raw.send([null, "h", "phoenix", "heartbeat", {}]);
   assert.equal((await raw.next("the heartbeat's reply"))[1], "h");
 });
+
+/** A bare socket on which a topic is joined. */
+async function joined(topic, params) {
+  const raw = await RawSocket.open(node, "vsn=2.0.0");
+  raw.send(["1", "1", topic, "phx_join", params]);
+  assert.equal((await raw.next("the reply to the join"))[4].status, "ok");
+  return raw;
+}
+
+test("a visible list that is too long is refused with its field, and one of a million ids is no message", async () => {
+  const raw = await joined("signals:page", {});
+  const ask = async (ref, payload) => {
+    raw.send(["1", ref, "signals:page", "set_visible", payload]);
+    return (await raw.next("an answer", (frame) => frame[1] === ref))[4];
+  };
+  const ids = Array.from({ length: 8_000 }, (_, index) => `s${index}`);
+  const { status, response } = await ask("2", { sensor_ids: ids });
+  assert.deepEqual([status, response.reason, response.field], ["error", "invalid_field", "sensor_ids"]);
+  assert.match(response.allowed, /1,000/);
+  const level = (await ask("3", { sensor_ids: ["s1"], level: "highest" })).response;
+  assert.deepEqual([level.field, level.allowed], ["level", "high, medium or low"]);
+  assert.equal((await ask("4", { sensor_ids: ["s1"] })).response.watching, 1, "nothing was changed by what was refused");
+  raw.send(["1", "5", "signals:page", "set_visible", { sensor_ids: Array(60_000).fill("s1") }]);
+  assert.equal(await raw.closeCode("the socket is closed"), 1009);
+  // Whoever is still writing when the node closes may see the end of the connection before the code.
+  const endless = await joined("signals:page", {});
+  endless.send(["1", "2", "signals:page", "set_visible", { sensor_ids: Array(1_000_000).fill("s1") }]);
+  assert.ok([1006, 1009].includes(await endless.closeCode("the socket is closed")));
+});
+
+test("a payload of more than 16 KiB is refused, and one of a mebibyte is no message", async () => {
+  const topic = "sensocto:sensor:fat";
+  const raw = await joined(topic, sensorParams("fat"));
+  const measure = (ref, bytes) =>
+    raw.send(["1", ref, topic, "measurement", { attribute_id: "x", payload: "x".repeat(bytes), timestamp: Date.now() }]);
+  measure("2", 17 * 1024);
+  assert.deepEqual((await raw.next("a refusal", (frame) => frame[1] === "2"))[4], {
+    status: "error", response: { reason: "payload_too_large" },
+  });
+  measure("3", 1024 * 1024);
+  assert.equal(await raw.closeCode("the socket is closed"), 1009);
+});
+
+test("a time of 1970 or of 2200 is replaced, and told once however many come", async () => {
+  const topic = "sensocto:sensor:old";
+  const raw = await joined(topic, sensorParams("old"));
+  for (let index = 0; index < 50; index += 1) {
+    const timestamp = index % 2 === 0 ? index : Date.UTC(2200, 0, 1) + index;
+    raw.send(["1", `m${index}`, topic, "measurement", { attribute_id: "x", payload: index, timestamp }]);
+  }
+  raw.send(["1", "end", topic, "ping", {}]);
+  await raw.next("the echo", (frame) => frame[1] === "end");
+  const told = raw.inbox.all.filter((frame) => frame[3] === "phx_reply" && frame[1].startsWith("m"));
+  assert.ok(told.length >= 1 && told.length <= 2, `once a second: ${told.length}`);
+  const { status, response } = told[0][4];
+  assert.deepEqual([status, response.reason, response.field], ["ok", "timestamp_replaced", "timestamp"]);
+  assert.ok(Math.abs(response.replaced_by - Date.now()) < 60_000);
+  const { payload, timestamp } = (await node.state("old")).state.values.x;
+  assert.equal(payload, 49, "it is kept");
+  assert.ok(Math.abs(timestamp - Date.now()) < 60_000, "with the time of its receipt");
+});
+
+test("ten thousand frames a second from one socket: the latest stays, and it is told that they are too many", async (t) => {
+  const topic = "sensocto:sensor:fast";
+  const raw = await joined(topic, sensorParams("fast"));
+  const count = 60_000;
+  const ms = await timed(async () => {
+    for (let index = 0; index < count; index += 1) {
+      raw.send(["1", `${index}`, topic, "measurement", { attribute_id: "x", payload: index, timestamp: Date.now() }]);
+    }
+    raw.send(["1", "end", topic, "ping", {}]);
+    await raw.next("the echo", (frame) => frame[1] === "end", 30_000);
+  });
+  t.diagnostic(`figure: ${count} frames of one socket are taken in ${ms.toFixed(0)} ms`);
+  const told = raw.inbox.all.filter((frame) => frame[3] === "phx_reply" && frame[4].status === "error");
+  assert.ok(told.length >= 1 && told.length <= ms / 1_000 + 1, `once a second: ${told.length}`);
+  assert.equal(told[0][4].response.reason, "rate_limited");
+  assert.ok(told[0][4].response.retry_after_ms > 0);
+  assert.equal((await node.state("fast")).state.values.x.payload, count - 1);
+});

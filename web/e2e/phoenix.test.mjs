@@ -80,8 +80,8 @@ everywhere("measurements are taken in silence and are the sensor's state", async
     sensor.measure("celsius", { value: 21.5 }, 1_767_000_000_123),
     sensor.measure("0000180d", [1, null, "two"], "noon"),
     tell(sensor.channel, "measurements_batch", [
-      { attribute_id: "hr", payload: 71, timestamp: 1 },
-      { attribute_id: "hr", payload: 72, timestamp: 2 },
+      { attribute_id: "hr", payload: 71, timestamp: 1_767_000_000_001 },
+      { attribute_id: "hr", payload: 72, timestamp: 1_767_000_000_002 },
     ]),
   ];
   await sensor.handled();
@@ -90,7 +90,7 @@ everywhere("measurements are taken in silence and are the sensor's state", async
   assert.deepEqual(state.values, {
     celsius: { payload: { value: 21.5 }, timestamp: 1_767_000_000_123 },
     "0000180d": { payload: [1, null, "two"], timestamp: "noon" },
-    hr: { payload: 72, timestamp: 2 },
+    hr: { payload: 72, timestamp: 1_767_000_000_002 },
   });
   assert.equal(state.source, "local");
   assert.deepEqual(Object.keys(facts.attributes).sort(), ["0000180d", "celsius", "hr"]);

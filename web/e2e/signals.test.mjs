@@ -12,6 +12,8 @@ import { ask, connect, convergence, disconnect, endPhoenixSockets, join, leave, 
 const ATTENTION_MS = 500;
 /** How often it is tried. */
 const ROUNDS = 20;
+/** A time of a past year: that of the first sample. */
+const T = 1_767_000_000_000;
 
 const cluster = new Cluster();
 let sensorSocket;
@@ -88,20 +90,20 @@ test("attention set on one node changes what a connector on another one is told,
 
 test("a viewer on another node sees recent samples, then each latest one, and every one of a waveform", async () => {
   const sensor = await SensorClient.join(sensorSocket, "measured");
-  sensor.measure("celsius", 20, 1);
-  sensor.measure("celsius", { value: 21.5 }, 2);
+  sensor.measure("celsius", 20, T + 1);
+  sensor.measure("celsius", { value: 21.5 }, T + 2);
   await sensor.handled();
   await known(viewerSocket, "measured");
   const page = await view(viewerSocket, "signal:measured", { level: "high" });
   assert.deepEqual([page.reply.node, page.reply.watching], ["b", 1]);
   const { recent, resync } = (await page.next("sensor_recent")).payload;
   const m = (attribute_id, payload, timestamp) => ({ attribute_id, payload, timestamp, sensor_id: "measured" });
-  assert.deepEqual([recent, resync], [{ measured: { celsius: [m("celsius", 20, 1), m("celsius", { value: 21.5 }, 2)] } }, false]);
-  sensor.measure("celsius", 22, 3);
-  assert.deepEqual((await page.next("sensor_batch")).payload, { batch: { measured: { celsius: m("celsius", 22, 3) } } });
-  sensor.measure("ecg", 0, 0);
+  assert.deepEqual([recent, resync], [{ measured: { celsius: [m("celsius", 20, T + 1), m("celsius", { value: 21.5 }, T + 2)] } }, false]);
+  sensor.measure("celsius", 22, T + 3);
+  assert.deepEqual((await page.next("sensor_batch")).payload, { batch: { measured: { celsius: m("celsius", 22, T + 3) } } });
+  sensor.measure("ecg", 0, T);
   await page.next("sensor_recent");
-  const samples = Array.from({ length: 50 }, (_, index) => ({ attribute_id: "ecg", payload: index + 1, timestamp: index }));
+  const samples = Array.from({ length: 50 }, (_, index) => ({ attribute_id: "ecg", payload: index + 1, timestamp: T + index }));
   tell(sensor.channel, "measurements_batch", samples);
   const seen = [];
   while (seen.length < 50) seen.push(...(await page.next("sensor_batch")).payload.batch.measured.ecg);

@@ -30,6 +30,11 @@ pub(crate) struct Limits {
     pub(crate) first_byte: Duration,
     /// How long a request head may take, and how long a connection may be idle between two requests.
     pub(crate) head: Duration,
+    /// How long a socket may say nothing. Every client sends a heartbeat every 30 s: low, and slow networks lose their sockets; high,
+    /// and a device that vanished is shown as if it were there.
+    pub(crate) silent: Duration,
+    /// How long the client of a socket may take nothing while there is something for it.
+    pub(crate) undrained: Duration,
     /// How long a client may take nothing of what is sent to it. Longer than the patience of a socket, which says goodbye first.
     pub(crate) unread: Duration,
     /// How long to accept nothing when the system has no file left for a connection.
@@ -44,6 +49,8 @@ impl Default for Limits {
             connections: connections(files_max().as_deref()),
             first_byte: Duration::from_secs(5),
             head: Duration::from_secs(10),
+            silent: Duration::from_secs(60),
+            undrained: Duration::from_secs(30),
             unread: Duration::from_secs(40),
             accept_pause: Duration::from_millis(100),
             shutdown: Duration::from_secs(5),

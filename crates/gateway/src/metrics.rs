@@ -118,6 +118,7 @@ pub(crate) struct GatewayMetrics {
     resyncs: Counter,
     presence_updates_coalesced: Counter,
     samples_flooded: Counter,
+    timestamps_replaced: Counter,
     presence_topics: Gauge,
     users_last_seen: Gauge,
     tasks: Gauge,
@@ -157,6 +158,11 @@ impl GatewayMetrics {
                 "signals_samples_flooded",
                 "Samples of sensors that sent faster than they may; of these the latest of each attribute were kept",
                 metrics.samples_flooded.clone(),
+            );
+            registry.register(
+                "signals_timestamps_replaced",
+                "Samples whose time cannot be and that have the time of their receipt instead",
+                metrics.timestamps_replaced.clone(),
             );
             registry.register(
                 "presence_topics",
@@ -234,6 +240,11 @@ impl GatewayMetrics {
     /// Samples came faster than a sensor may send them, and later ones stand for them.
     pub(crate) fn samples_flooded(&self, count: usize) {
         self.samples_flooded.inc_by(count as u64);
+    }
+
+    /// Samples had no time that can be.
+    pub(crate) fn timestamps_replaced(&self, count: usize) {
+        self.timestamps_replaced.inc_by(count as u64);
     }
 
     /// Reads what nobody counts.

@@ -11,6 +11,7 @@ mod handshake;
 mod marks;
 mod members;
 mod params;
+mod patience;
 mod presence;
 mod rooms;
 mod sensor;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use crate::App;
 use crate::presence::Turn;
 pub(crate) use handshake::upgrade;
+use patience::Patience;
 use session::Session;
 
 /// Largest frame in bytes that a client may send.
@@ -44,10 +46,6 @@ pub(crate) const BUFFER_BYTES: usize = 2 * 1024;
 const WRITER_FRAMES_MAX: usize = 4;
 /// Bytes of replies that wait for a client; above it the client is not read until it has read them.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
-/// A client that says nothing for this long is gone. Every client sends a heartbeat every 30 s.
-const IDLE_MAX: Duration = Duration::from_secs(60);
-/// A client that takes nothing for this long is cut off.
-const UNDRAINED_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked what time alone changed, where a channel follows the world: the freshness of nodes, for one.
 const TICK: Duration = Duration::from_millis(250);
 /// The same for all others, of which there are many: silence alone.
@@ -124,24 +122,24 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
     let (writer, frames) = mpsc::channel(WRITER_FRAMES_MAX);
     let mut writing = tokio::spawn(write(sink, frames));
     app.metrics.socket_opened();
-    let mut heard_at = Instant::now();
-    let mut drained_at = Instant::now();
-    let mut ticked_at = heard_at;
+    let mut ticked_at = Instant::now();
+    let mut patience = Patience::new(&app.limits, ticked_at);
     let cause = loop {
         let backlog = session.channels.pending_frames() > 0;
         // Only a client with an empty backlog is told more: until then, what changes collapses into what it will be told.
         let ready = !backlog && writer.capacity() > 0;
         if ready {
-            drained_at = Instant::now();
+            patience.drained(Instant::now());
         }
         let listening = session.channels.pending_bytes() < REPLY_BYTES_MAX;
-        let tick = ticked_at + if session.follows_time() || !ready { TICK } else { TICK_IDLE };
+        let tick = if session.follows_time() || !ready { TICK } else { TICK_IDLE };
+        let tick = ticked_at + tick.min(patience.look_every());
         tokio::select! {
             biased;
             () = app.stopping.cancelled() => break Some(CloseCause::Stopping),
             permit = writer.reserve(), if !ready => {
                 let Ok(permit) = permit else { break None };
-                drained_at = Instant::now();
+                patience.drained(Instant::now());
                 if let Some(frame) = session.channels.poll_transmit() {
                     app.metrics.frame_out();
                     let last = session.channels.pending_frames() == 0;
@@ -150,7 +148,7 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
                 }
             }
             incoming = stream.next(), if listening => {
-                heard_at = Instant::now();
+                patience.heard(Instant::now());
                 match read(incoming) {
                     Incoming::Frame(frame) => {
                         app.metrics.frame_in();
@@ -166,11 +164,8 @@ pub(crate) async fn run(app: Arc<App>, mut session: Session, socket: WebSocket) 
             () = session.something_happened(ready) => {}
             () = tokio::time::sleep_until(tick) => {
                 ticked_at = Instant::now();
-                if heard_at.elapsed() > IDLE_MAX {
-                    break Some(CloseCause::Silent);
-                }
-                if drained_at.elapsed() > UNDRAINED_MAX {
-                    break Some(CloseCause::Undrained);
+                if let Some(cause) = patience.is_over(ticked_at) {
+                    break Some(cause);
                 }
             }
         }

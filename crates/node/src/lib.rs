@@ -65,6 +65,7 @@ pub use sensocto_rooms::{
 };
 pub use sensocto_signals::{
     Act, Battery, Digest, Interest, Level, Load, LoadLevel, Picked, Sample, Teller, VISIBLE_MAX, Windows, backpressure,
+    timestamp,
 };
 pub use signals::{BySensor, LocalSignals, PAYLOAD_BYTES_MAX, SignalWatch, Told};
 pub use why::{Conflict, Why, WhyHolder};

@@ -60,6 +60,8 @@ pub(crate) struct Counters {
     /// Viewers that read too slowly for samples.
     pub(crate) digests: AtomicU64,
     pub(crate) resyncs: AtomicU64,
+    /// Messages to viewers, and turns of streams to other nodes, that did not hold everything that was due.
+    pub(crate) put_off: AtomicU64,
     /// Viewers there are.
     pub(crate) viewers: AtomicU64,
 }

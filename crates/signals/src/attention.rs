@@ -27,6 +27,8 @@ pub(crate) fn linger(load: LoadLevel) -> Duration {
 pub struct Attention {
     tallies: BTreeMap<SensorId, Tally>,
     lingering: BTreeSet<(Duration, SensorId)>,
+    /// Sensors that were to be remembered, and were too many.
+    forgotten: u64,
     changed: BTreeSet<SensorId>,
 }
 
@@ -73,10 +75,14 @@ impl Attention {
         if let Some(until) = tally.lingers_until.take() {
             self.lingering.remove(&(until, change.sensor.clone()));
         }
-        if tally.counts.is_empty() && lost && lingering < LINGERING_MAX {
-            let until = now + linger(load);
-            tally.lingers_until = Some(until);
-            self.lingering.insert((until, change.sensor.clone()));
+        if tally.counts.is_empty() && lost {
+            if lingering < LINGERING_MAX {
+                let until = now + linger(load);
+                tally.lingers_until = Some(until);
+                self.lingering.insert((until, change.sensor.clone()));
+            } else {
+                self.forgotten += 1;
+            }
         }
         self.changed.insert(change.sensor.clone());
     }
@@ -130,6 +136,12 @@ impl Attention {
     /// The sensors that anybody looks at, or did until lately.
     pub fn sensors(&self) -> impl Iterator<Item = &SensorId> {
         self.tallies.keys()
+    }
+
+    /// How many sensors were forgotten at once because as many as may be were remembered already.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// How many sensors anybody looks at, or did until lately.
@@ -190,6 +202,18 @@ mod tests {
         attention.change(&change(Level::None, Level::High), false, LoadLevel::Normal, Duration::ZERO);
         assert_eq!(told(&mut attention), []);
         assert_eq!(attention.poll_timeout(), None);
+    }
+
+    #[test]
+    fn beyond_as_many_as_are_remembered_the_next_are_forgotten_at_once_and_counted() {
+        let mut attention = Attention::default();
+        for number in 0..LINGERING_MAX + 3 {
+            let sensor = SensorId::new(&format!("s{number}")).unwrap();
+            let gone = Change { sensor, before: Interest::default(), after: Interest::default() };
+            attention.change(&gone, true, LoadLevel::Normal, Duration::ZERO);
+        }
+        assert_eq!((attention.forgotten(), told(&mut attention).len()), (3, LINGERING_MAX));
+        assert_eq!(attention.len(), LINGERING_MAX);
     }
 
     proptest! {

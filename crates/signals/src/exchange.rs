@@ -77,6 +77,8 @@ pub struct Counters {
     pub leases_ended: u64,
     /// Wants beyond what one node may want.
     pub refused: u64,
+    /// Sensors whose lost viewers were not waited for, because so many others' were.
+    pub forgotten: u64,
 }
 
 /// The exchange of one node.
@@ -270,7 +272,7 @@ impl Exchange {
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { forgotten: self.attention.forgotten(), ..self.counters }
     }
 
     fn inbox(&mut self, from: &Origin, now: Duration) -> &mut Inbox {

@@ -7,6 +7,7 @@
 //! - [`Exchange`]: the attention of a whole cluster as one node sees it: it tells each sensor's node what this node's clients want, and
 //!   knows what the others want of the sensors here; the frames between nodes are in [`message`];
 //! - [`Store`]: the recent samples of one sensor, and [`Cursor`]: how far somebody has read them;
+//! - [`timestamp`]: which times of connectors are shown as they came;
 //! - [`Pace`]: when a reader is due, and what it gets when it is late;
 //! - [`backpressure`]: what a connector is told, and [`Teller`]: when; [`LoadMeter`]: how loaded this node is.
 //!
@@ -32,6 +33,7 @@ mod sample;
 mod spread;
 mod store;
 mod teller;
+pub mod timestamp;
 mod viewer;
 
 pub use attention::Attention;

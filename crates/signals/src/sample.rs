@@ -29,7 +29,8 @@ impl Sample {
         self.text.get(..self.payload_len as usize).unwrap_or_default()
     }
 
-    /// JSON text: any value, by convention milliseconds since 1970. Nothing is ordered or dropped by it.
+    /// JSON text: any value, by convention milliseconds since 1970. Nothing is ordered or dropped by it; whoever takes samples in
+    /// replaces what can be no time (see [`crate::timestamp`]).
     #[must_use]
     pub fn timestamp(&self) -> &str {
         self.text.get(self.payload_len as usize..).unwrap_or_default()

@@ -8,7 +8,7 @@ use sensocto_channels::{Json, Payload};
 use sensocto_node::model::attribute;
 use sensocto_node::{
     Attribute, AttributeId, ConnectorId, FieldError, LocalEntry, Mark, PAYLOAD_BYTES_MAX, Record, RoomId, Sample,
-    Sensor, SensorId, WriteError, mark_text,
+    Sensor, SensorId, WriteError, mark_text, timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -35,8 +35,11 @@ const BATCH_SIZE_MAX: f64 = 1_000_000.0;
 
 /// Samples that a sensor may send in a row, and how soon one more: 5,000 a second. Of what comes faster the latest of each attribute counts.
 const SAMPLES: (u32, Duration) = (10_000, Duration::from_micros(200));
-/// How often a sensor that sends too fast is told so.
-const FLOOD_TOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often a sensor is told that it sends too fast, and how often that its times cannot be.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// What a timestamp may be; see [`timestamp::is_plausible`].
+const TIMESTAMPS: &str =
+    "milliseconds since 1970, from the beginning of 2000 to a day after this node's clock, or what is no number";
 
 /// One joined sensor.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub(super) struct SensorChannel {
     ids: BTreeSet<AttributeId>,
     budget: Budget,
     flood_told_at: Option<Duration>,
+    times_told_at: Option<Duration>,
     /// Whether replies say what was written.
     marks: bool,
 }
@@ -85,6 +89,7 @@ impl SensorChannel {
             ids: BTreeSet::new(),
             budget,
             flood_told_at: None,
+            times_told_at: None,
             marks: marks::are_wanted_in(&join),
         })
     }
@@ -95,10 +100,10 @@ impl SensorChannel {
     }
 
     /// Takes an event of the connector.
-    pub(super) async fn handle(&mut self, app: &App, event: &str, payload: &Payload, mono: Duration) -> Answer {
+    pub(super) async fn handle(&mut self, app: &App, event: &str, payload: &Payload) -> Answer {
         match event {
-            "measurement" => self.measurement(app, payload, mono).await,
-            "measurements_batch" => self.batch(app, payload, mono).await,
+            "measurement" => self.measurement(app, payload).await,
+            "measurements_batch" => self.batch(app, payload).await,
             "update_attributes" => self.update_attributes(payload).await,
             "update_connector" => self.update_connector(payload).await,
             "ping" => echo(payload).map_or(Answer::Silence, Answer::Ok),
@@ -107,7 +112,7 @@ impl SensorChannel {
         }
     }
 
-    async fn measurement(&mut self, app: &App, payload: &Payload, mono: Duration) -> Answer {
+    async fn measurement(&mut self, app: &App, payload: &Payload) -> Answer {
         let Ok(measurement) = payload.parse::<Measurement<'_>>() else { return Answer::Silence };
         let Some((id, value, timestamp)) = measurement.parts() else { return Answer::Silence };
         let Some(id) = attribute_id(&mut self.ids, id) else { return Answer::error("invalid_attribute_id") };
@@ -115,16 +120,18 @@ impl SensorChannel {
             return Answer::error("payload_too_large");
         }
         let text = imu_of_text(&id, value);
-        let sample = Sample::new(text.as_deref().unwrap_or(value.get()), timestamp.get());
-        self.take(app, vec![(id, sample)], mono).await
+        let mut received = Received::now(app);
+        let sample = received.sample(text.as_deref().unwrap_or(value.get()), timestamp.get());
+        self.take(app, vec![(id, sample)], &received).await
     }
 
-    async fn batch(&mut self, app: &App, payload: &Payload, mono: Duration) -> Answer {
+    async fn batch(&mut self, app: &App, payload: &Payload) -> Answer {
         let Ok(batch) = payload.parse::<Vec<&RawValue>>() else { return Answer::Silence };
+        let mut received = Received::now(app);
         let mut samples = Vec::with_capacity(batch.len());
         let mut failed_count = 0;
         for one in batch {
-            match batched(&mut self.ids, one) {
+            match batched(&mut self.ids, one, &mut received) {
                 Some(sample) => samples.push(sample),
                 None => failed_count += 1,
             }
@@ -132,14 +139,15 @@ impl SensorChannel {
         if failed_count > 0 {
             return Answer::Error(Json::of(&InvalidBatch { reason: "invalid_batch", failed_count }));
         }
-        self.take(app, samples, mono).await
+        self.take(app, samples, &received).await
     }
 
     /// Keeps samples, and registers the attributes that were not known.
-    async fn take(&mut self, app: &App, samples: Vec<(AttributeId, Sample)>, mono: Duration) -> Answer {
-        let may = self.budget.spend_some(samples.len(), mono);
+    async fn take(&mut self, app: &App, samples: Vec<(AttributeId, Sample)>, received: &Received) -> Answer {
+        let may = self.budget.spend_some(samples.len(), received.mono);
         let (samples, flooded) = within(samples, may);
         app.metrics.samples_flooded(flooded);
+        app.metrics.timestamps_replaced(received.replaced);
         let unknown = samples.iter().filter(|(id, _)| self.sensor.attributes.get(id).is_none());
         let mut changed = None;
         for (id, sample) in unknown {
@@ -160,15 +168,14 @@ impl SensorChannel {
         {
             return Answer::Error(connector::refused(&error));
         }
-        if flooded == 0 { Answer::Silence } else { self.tell_flood(mono) }
-    }
-
-    fn tell_flood(&mut self, mono: Duration) -> Answer {
-        if self.flood_told_at.is_some_and(|told_at| mono < told_at + FLOOD_TOLD_EVERY) {
-            return Answer::Silence;
+        let mono = received.mono;
+        if flooded > 0 && is_told(&mut self.flood_told_at, mono) {
+            return Answer::Error(Json::of(&RateLimited::after(self.budget.next_at().saturating_sub(mono))));
         }
-        self.flood_told_at = Some(mono);
-        Answer::Error(Json::of(&RateLimited::after(self.budget.next_at().saturating_sub(mono))))
+        if received.replaced > 0 && is_told(&mut self.times_told_at, mono) {
+            return Answer::Ok(received.about_times());
+        }
+        Answer::Silence
     }
 
     async fn update_attributes(&mut self, payload: &Payload) -> Answer {
@@ -233,6 +240,58 @@ impl SensorChannel {
     }
 }
 
+/// Whether it is time to tell something that was told last at `told_at`; then it is told.
+fn is_told(told_at: &mut Option<Duration>, mono: Duration) -> bool {
+    let due = told_at.is_none_or(|told_at| mono >= told_at + TOLD_EVERY);
+    if due {
+        *told_at = Some(mono);
+    }
+    due
+}
+
+/// When an event came in, and what that had to stand for.
+struct Received {
+    mono: Duration,
+    wall_ms: u64,
+    /// Samples whose own time cannot be.
+    replaced: usize,
+}
+
+impl Received {
+    fn now(app: &App) -> Received {
+        let now = app.handle.clock().now();
+        Received { mono: now.mono, wall_ms: now.wall_ms, replaced: 0 }
+    }
+
+    /// A sample with its own time, or with that of its receipt where its own cannot be.
+    fn sample(&mut self, payload: &str, timestamp: &str) -> Sample {
+        if timestamp::is_plausible(timestamp, self.wall_ms) {
+            return Sample::new(payload, timestamp);
+        }
+        self.replaced += 1;
+        Sample::new(payload, &self.wall_ms.to_string())
+    }
+
+    /// What a connector is told of times that cannot be. Its samples are kept: sending them again would be wrong.
+    fn about_times(&self) -> Json {
+        #[derive(Serialize)]
+        struct Replaced {
+            reason: &'static str,
+            field: &'static str,
+            allowed: &'static str,
+            replaced_by: u64,
+            replaced_count: usize,
+        }
+        Json::of(&Replaced {
+            reason: "timestamp_replaced",
+            field: "timestamp",
+            allowed: TIMESTAMPS,
+            replaced_by: self.wall_ms,
+            replaced_count: self.replaced,
+        })
+    }
+}
+
 /// The first `may` samples, and of the others the latest of each attribute; how many were too many.
 fn within(mut samples: Vec<(AttributeId, Sample)>, may: usize) -> (Vec<(AttributeId, Sample)>, usize) {
     if may >= samples.len() {
@@ -294,12 +353,16 @@ fn attribute_id(known: &mut BTreeSet<AttributeId>, raw: &RawValue) -> Option<Att
 }
 
 /// One measurement of a batch; `None` where it is not allowed.
-fn batched(known: &mut BTreeSet<AttributeId>, raw: &RawValue) -> Option<(AttributeId, Sample)> {
+fn batched(
+    known: &mut BTreeSet<AttributeId>,
+    raw: &RawValue,
+    received: &mut Received,
+) -> Option<(AttributeId, Sample)> {
     let measurement: Measurement<'_> = serde_json::from_str(raw.get()).ok()?;
     let (id, payload, timestamp) = measurement.parts()?;
     let fits = payload.get().len() + timestamp.get().len() <= PAYLOAD_BYTES_MAX;
     let id = attribute_id(known, id)?;
-    fits.then(|| (id, Sample::new(payload.get(), timestamp.get())))
+    fits.then(|| (id, received.sample(payload.get(), timestamp.get())))
 }
 
 /// Some devices write an inertial measurement as the text `ts,ax,ay,az,rx,ry,rz[,qw,qx,qy,qz]`; what cannot be read of it is 0.
@@ -385,7 +448,8 @@ mod tests {
 
     #[test]
     fn null_is_a_value_and_a_missing_key_is_not() {
-        let read = |text: &str| batched(&mut BTreeSet::new(), &raw(text));
+        let mut received = Received { mono: Duration::ZERO, wall_ms: 1_767_000_000_000, replaced: 0 };
+        let mut read = |text: &str| batched(&mut BTreeSet::new(), &raw(text), &mut received);
         assert!(read(r#"{"attribute_id":"a","payload":null,"timestamp":null}"#).is_some());
         assert!(read(r#"{"attribute_id":"a","payload":1}"#).is_none());
         assert!(read(r#"{"attribute_id":"_a","payload":1,"timestamp":1}"#).is_none());

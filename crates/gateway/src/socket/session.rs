@@ -234,7 +234,7 @@ impl Session {
     async fn event(&mut self, channel: ChannelId, event: &str, payload: &Payload, reply_to: ReplyTo) {
         let mono = self.app.handle.clock().mono();
         let answer = match self.members.get_mut(channel) {
-            Some(Member::Sensor(sensor)) => sensor.handle(&self.app, event, payload, mono).await,
+            Some(Member::Sensor(sensor)) => sensor.handle(&self.app, event, payload).await,
             Some(Member::Signals(signals)) => signals.handle(event, payload, mono),
             Some(Member::Connector(_)) => match event {
                 "ping" => sensor::echo(payload).map_or(Answer::Silence, Answer::Ok),

@@ -1,5 +1,6 @@
 //! Live queries over a real socket and as server-sent events.
 
+mod patience;
 mod signals;
 
 use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};

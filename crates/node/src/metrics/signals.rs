@@ -63,6 +63,16 @@ const READINGS: &[Reading<Moment>] = &[
     count("signals_wants_refused", "Sensors beyond those of which one node may want something", |now| {
         now.exchange.refused
     }),
+    count(
+        "signals_viewers_forgotten",
+        "Sensors whose lost viewers were not waited for because so many others' were",
+        |now| now.exchange.forgotten,
+    ),
+    count(
+        "signals_messages_put_off",
+        "Times that what was due to a viewer or a node did not fit and the rest followed later",
+        |now| counted(&now.signals().counters.put_off),
+    ),
     state("signals_sensors_watched", "Sensors that somebody on this node looks at", |now| now.watched as u64),
     state("signals_sensors_wanted", "Sensors of this node that anybody looks at, on any node", |now| now.wanted as u64),
     state("signals_feeds", "Sensors whose samples are kept here", |now| now.signals().feeds.len() as u64),

@@ -97,6 +97,11 @@ impl Stream {
         self.pace.due_at(load).unwrap_or(Duration::MAX).min(self.sent_at + BEAT_EVERY)
     }
 
+    /// Whether the last turn did not hold everything that was due.
+    pub(super) fn put_off(&self) -> bool {
+        self.from.is_some()
+    }
+
     /// The messages that are due, and how many samples are in them.
     pub(super) fn poll(&mut self, load: LoadLevel, now: Duration) -> (Vec<Message>, usize) {
         self.pace.note(self.reader.news(), now);

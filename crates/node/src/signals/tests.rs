@@ -126,3 +126,35 @@ async fn a_sensor_that_moves_goes_on_for_its_viewers() {
         node.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn what_does_not_fit_into_one_message_follows_and_is_counted() {
+    let hub = Hub::default();
+    let node = node(&hub, "a");
+    let handle = node.handle();
+    let attribute = AttributeId::new("x").expect("an id");
+    let long = format!("\"{}\"", "x".repeat(15_000));
+    let mut entries = Vec::new();
+    for number in 0..30 {
+        let entry = handle.register_sensor(sensor(&format!("s{number:02}"))).await.expect("registered");
+        entry.signals().expect("a sensor").push([(attribute.clone(), Sample::new(&long, "1"))]);
+        entries.push(entry);
+    }
+    let ids: Vec<SensorId> = (0..30).map(|number| SensorId::new(&format!("s{number:02}")).expect("an id")).collect();
+    let wake = Arc::new(Notify::new());
+    let mut watch = handle.watch_signals(Arc::clone(&wake));
+    watch.show(&ids, &Interest::whole(Level::High), false, 10).expect("shown");
+    let mut seen = 0;
+    let mut messages = 0;
+    while seen < ids.len() {
+        for one in told(&mut watch, &wake, &handle).await {
+            let Told::Recent { samples, resync: false } = one else { panic!("{one:?}") };
+            seen += samples.len();
+            messages += 1;
+        }
+    }
+    assert_eq!((seen, messages), (30, 3), "450 KB in messages of 192 KiB");
+    assert_eq!(handle.0.signals.counters.put_off.load(std::sync::atomic::Ordering::Relaxed), 2);
+    drop((entries, watch));
+    node.shutdown().await;
+}

@@ -206,6 +206,7 @@ impl Traffic {
         for (to, stream) in &mut self.streams {
             let (messages, samples) = stream.poll(load, now);
             Counters::add(&inner.signals.counters.samples_out, samples);
+            Counters::add(&inner.signals.counters.put_off, usize::from(!messages.is_empty() && stream.put_off()));
             for message in messages {
                 let frame = message::encode(&inner.me, &message);
                 Counters::add(&inner.signals.counters.frames_out, 1);

@@ -218,7 +218,12 @@ impl SignalWatch {
         }
         let resync = self.resync;
         self.resync &= !self.fresh.is_empty();
+        self.count_put_off(!self.fresh.is_empty());
         (!samples.is_empty()).then_some(Told::Recent { samples, resync })
+    }
+
+    fn count_put_off(&self, some: bool) {
+        Counters::add(&self.handle.0.signals.counters.put_off, usize::from(some));
     }
 
     /// Reads what is due.
@@ -251,6 +256,7 @@ impl SignalWatch {
         if self.from.is_some() {
             self.pace.note(due.levels(), now);
         }
+        self.count_put_off(self.from.is_some());
         let recent = (!recent.is_empty()).then_some(Told::Recent { samples: recent, resync: false });
         let digest = due.mode() == Mode::Digest;
         let told = |picked| if digest { Told::Digest(picked) } else { Told::Batch(picked) };

@@ -168,7 +168,7 @@ async fn a_sensor_that_floods_keeps_its_latest_and_is_told() {
     sensor.told().await;
     let pushes = (0..60_u64).map(|batch| {
         let all: Vec<Value> = (0..1_000)
-            .map(|place| json!({"attribute_id": "ecg", "payload": batch * 1_000 + place, "timestamp": 1}))
+            .map(|place| json!({"attribute_id": "ecg", "payload": batch * 1_000 + place, "timestamp": 1_767_000_000_000_u64}))
             .collect();
         sensor.channel.push("measurements_batch", all)
     });
@@ -178,5 +178,36 @@ async fn a_sensor_that_floods_keeps_its_latest_and_is_told() {
     let reply: Value = reply.expect("60,000 at once are too many").parse().expect("JSON");
     assert_eq!(reply["reason"], "rate_limited");
     assert!(metric(&running, "signals_samples_flooded_total").await > 0.0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_is_replaced_and_its_connector_is_told_once_a_second() {
+    let running = Running::local().await;
+    let mut sensor = Brought::new(&running, "s1").await;
+    sensor.told().await;
+    let viewer = client(&running).await;
+    let mut signal = looks(&viewer, "signal:s1", json!({"level": "high"})).await;
+    let sample = |timestamp: Value| json!({"attribute_id": "ecg", "payload": 1, "timestamp": timestamp});
+    let before = running.node.handle().clock().now().wall_ms;
+    let of_1970 = json!([sample(json!(17)), sample(json!("noon")), sample(json!(1_767_000_000_000_u64))]);
+    let reply = sensor.channel.push("measurements_batch", of_1970).await.expect("answered");
+    assert!(reply.is_ok(), "what is kept is not to be sent again");
+    let reply: Value = reply.parse().expect("JSON");
+    assert_eq!((&reply["reason"], &reply["field"]), (&json!("timestamp_replaced"), &json!("timestamp")));
+    assert_eq!(reply["replaced_count"], 1);
+    assert!(reply["allowed"].as_str().is_some_and(|allowed| allowed.contains("2000")), "{reply}");
+    let received = reply["replaced_by"].as_u64().expect("a time");
+    assert!((before..before + 20_000).contains(&received), "{received}");
+    let recent = next(&mut signal, "sensor_recent").await;
+    let times: Vec<&Value> =
+        recent["recent"]["s1"]["ecg"].as_array().expect("a list").iter().map(|one| &one["timestamp"]).collect();
+    assert_eq!(times, [&json!(received), &json!("noon"), &json!(1_767_000_000_000_u64)]);
+
+    // Within the same second it is told once, be it of 2200 or a single one; all of them are counted.
+    let of_2200 = sample(json!(7_258_118_400_000_u64));
+    sensor.channel.send("measurement", of_2200).await.expect("sent");
+    sensor.channel.push("ping", json!({})).await.expect("answered");
+    assert_eq!(metric(&running, "signals_timestamps_replaced_total").await, 2.0);
     running.stop().await;
 }
