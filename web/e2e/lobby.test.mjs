@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 
 import { launch, openPage, RESULTS, whyNoBrowser } from "./support/browser.mjs";
 import { figure, timed } from "./support/figures.mjs";
-import { gone, LobbyPage, shown } from "./support/lobby.mjs";
+import { gone, LobbyPage, shown, VISIBLE_MS } from "./support/lobby.mjs";
 import { Cluster } from "./support/nodes.mjs";
 import { connect, convergence, endPhoenixSockets, SensorClient } from "./support/phoenix.mjs";
 
@@ -23,6 +23,17 @@ let a, b, c;
 let browser;
 let page, lobby, complaints;
 const responses = [];
+
+/** What the page is told over sockets that it opens from here on. */
+function listen(on) {
+  const told = [];
+  on.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
+    if (typeof payload !== "string") return;
+    const [, , topic, event, body] = JSON.parse(payload);
+    told.push({ topic, event, payload: body });
+  }));
+  return told;
+}
 
 before(async () => {
   if (skip) return;
@@ -241,6 +252,7 @@ test("when the page's node is killed it goes on with another one, and misses not
   const onC = connect(c);
   await SensorClient.join(onC, "brief", { sensor_name: "Brief" }).then(async (brief) => {
     await shown(lobby.tile("brief"));
+    const told = listen(page);
     const [killed] = await Promise.all([timed(() => b.kill()), brief.leave(), SensorClient.join(onC, "meanwhile", { sensor_name: "Meanwhile" })]);
     const ms = await timed(async () => {
       await shown(lobby.connectedTo("[ac]"));
@@ -248,9 +260,13 @@ test("when the page's node is killed it goes on with another one, and misses not
     });
     figure(t, "the node is killed until the page is connected elsewhere", killed + ms);
     assert.ok(ms < MOVED_MS_MAX, `${ms} ms`);
+    await shown(lobby.tile("meanwhile", '[data-freshness="fresh"]'));
+    await gone(lobby.tile("brief"));
+    const ofTheWorld = told.filter(({ topic, event }) => topic.startsWith("discovery:sensors:world") && ["page", "change", "total"].includes(event));
+    assert.deepEqual(ofTheWorld.filter(({ event }) => event === "page"), [], "only what was missed travels, and no page");
+    const lines = ofTheWorld.flatMap(({ payload }) => [...(payload.entered ?? []).map(({ sensor }) => sensor), ...(payload.changed ?? [])]);
+    assert.deepEqual([...new Set(lines.map((sensor) => sensor.sensor_id))], ["meanwhile"], "what did not change stays where it is");
   });
-  await shown(lobby.tile("meanwhile", '[data-freshness="fresh"]'));
-  await gone(lobby.tile("brief"));
   await shown(lobby.tile("of b", '[data-freshness="orphaned"]'));
   for (const id of ["greenhouse", "heart", "imu"]) await shown(lobby.tile(id));
   await lobby.tile("meanwhile").click();
@@ -264,6 +280,33 @@ test("when the page's node is killed it goes on with another one, and misses not
   await shown(page.locator("#events-list").getByText("took this page over from b"));
   await lobby.go("#/");
   assert.deepEqual(complaints, []);
+});
+
+test("where an operator turned live queries off the page says so, asks calmly, and is told again as soon as they are on", { skip }, async () => {
+  const switched = async (method) => {
+    const answer = await c.get("/api/v1/cluster/live_queries", { method });
+    assert.ok(answer.ok, `${method}: ${answer.status}`);
+  };
+  const { page: other, complaints: said } = await openPage(browser);
+  const polling = new LobbyPage(other);
+  await polling.open(c);
+  await shown(polling.tile("heart"));
+  await switched("DELETE");
+  try {
+    await shown(polling.connection("polling"));
+    await shown(other.locator("#connection-meaning", { hasText: "live queries off" }));
+    const asked = await SensorClient.join(connect(a), "asked-for", { sensor_name: "Asked for" });
+    await shown(polling.tile("asked-for", '[data-freshness="fresh"]'));
+    asked.measure("celsius", 7);
+    await shown(polling.value("asked-for", "celsius", "7"));
+    await asked.leave();
+    await gone(polling.tile("asked-for"));
+  } finally {
+    await switched("PUT");
+  }
+  await shown(polling.connection("connected"), 2 * VISIBLE_MS);
+  assert.deepEqual(said, []);
+  await other.context().close();
 });
 
 test("a page whose node falls silent does not wait for it", { skip }, async (t) => {

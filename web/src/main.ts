@@ -8,7 +8,7 @@ import { isTab, orderPeople, personOf, type Person } from "./model/people.ts";
 import { Api } from "./net/api.ts";
 import { Candidates } from "./net/candidates.ts";
 import { Line, type LineListener } from "./net/line.ts";
-import { Listing } from "./net/listing.ts";
+import { Listing, pageOver } from "./net/listing.ts";
 import { EVERYTHING, formatRoute, parseRoute, tokenIn, type Route } from "./route.ts";
 import { ClusterView } from "./views/cluster.ts";
 import { RoomView } from "./views/room.ts";
@@ -17,7 +17,7 @@ import { PeopleView } from "./views/people.ts";
 import { SensorView } from "./views/sensor.ts";
 import { StatusView } from "./views/status.ts";
 import { WorldView } from "./views/world.ts";
-import type { NodeEntry } from "./wire/entries.ts";
+import { fieldsOf, type NodeEntry } from "./wire/entries.ts";
 import { byId, setAttribute, setHidden } from "./widgets/dom.ts";
 import { onColoursChange } from "./widgets/colours.ts";
 import { draw } from "./widgets/frame.ts";
@@ -54,6 +54,8 @@ class Lobby implements App, LineListener {
     this.api = new Api(() => this.line.url, token);
     // One line of the whole list: with it come the total, and how the nodes are, whatever else is shown.
     this.#pulse = new Listing(this.line, "discovery:sensors:pulse", { order: "id" }, 0, 1, {
+      pages: true,
+      poll: (query) => this.#poll(query),
       changed: () => draw(this.#draw),
       left: () => undefined,
       nodes: (nodes) => this.takeNodes(nodes),
@@ -98,7 +100,7 @@ class Lobby implements App, LineListener {
   }
 
   get link(): Link {
-    const facts = { open: this.line.open, cutSince: this.#cutSince, refusal: this.#refusal, known: this.#known, heardAt: this.#heardAt };
+    const facts = { open: this.line.open, cutSince: this.#cutSince, refusal: this.#refusal, known: this.#known, polling: this.#pulse.polling, heardAt: this.#heardAt };
     return linkOf(facts, Date.now());
   }
 
@@ -137,6 +139,12 @@ class Lobby implements App, LineListener {
     this.candidates.offer(nodes.flatMap(({ name, url, freshness }) => (url === null ? [] : [{ name, url, alive: freshness !== "orphaned" }])));
     for (const { name, words } of this.nodes.take(nodes, Date.now())) this.events.add("node", name, name, words, Date.now());
     draw(this.#draw);
+  }
+
+  /** What a page of the pulse would say: the total, and how the nodes are. */
+  async #poll(query: Record<string, string>): Promise<object> {
+    const [page, nodes] = await Promise.all([pageOver(this.api, query), this.api.get("/api/v1/cluster/nodes")]);
+    return { ...fieldsOf(page), ...fieldsOf(nodes) };
   }
 
   #joined(node: string | null): void {

@@ -109,7 +109,7 @@ test("any differences, one after the other, give what the node has", () => {
     const random = seeded(seed);
     const window = new ListWindow();
     let truth: Sensor[] = page(5, ["a", "b", "c", "d", "e"]).sensors;
-    window.applyPage({ seq: 0, total: truth.length, node: "a", sensors: truth, nodes: null }, 0);
+    window.applyPage({ seq: 0, total: truth.length, node: "a", after: null, resume: null, sensors: truth, nodes: null }, 0);
     for (let step = 0; step < 20; step += 1) {
       const next = [...truth];
       for (let edit = random(4); edit > 0; edit -= 1) {

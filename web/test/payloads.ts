@@ -38,6 +38,11 @@ export function pageOf(seq: number, total: number, sensors: unknown[]): unknown 
   return { seq, total, node: "a", next: null, sensors, nodes: [nodeLine("a"), nodeLine("b")] };
 }
 
+/** The same with what a client goes on from. */
+export function goingOn(payload: unknown, resume: string, after: string | null = null): unknown {
+  return { ...(payload as Record<string, unknown>), resume, after };
+}
+
 export function changeOf(seq: number, total: number, lines: Record<string, unknown[]>): unknown {
   return { seq, total, left: [], moved: [], entered: [], changed: [], ...lines };
 }

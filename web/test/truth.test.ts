@@ -16,11 +16,12 @@ import { parseWhy } from "../src/wire/why.ts";
 import { HOSTILE, nodeLine } from "./payloads.ts";
 
 const CONNECTED: Link = { kind: "connected" };
-const FACTS = { open: true, cutSince: null, refusal: null, known: true, heardAt: 1_000 };
+const FACTS = { open: true, cutSince: null, refusal: null, known: true, polling: false, heardAt: 1_000 };
 
 test("the page says how its line is, and as of when the world is shown", () => {
   assert.deepEqual(linkOf({ ...FACTS, known: false }, 1_000), { kind: "connecting" });
   assert.deepEqual(linkOf(FACTS, 1_000), CONNECTED);
+  assert.deepEqual(linkOf({ ...FACTS, polling: true }, 1_000), { kind: "polling" });
   assert.deepEqual(linkOf(FACTS, 1_001 + QUIET_MS_MAX), { kind: "behind", asOf: 1_000 });
   assert.deepEqual(linkOf({ ...FACTS, cutSince: 900, open: false }, 2_000), { kind: "moving", asOf: 900 });
   assert.deepEqual(linkOf({ ...FACTS, cutSince: 900 }, 2_000), { kind: "resuming", asOf: 900 });
@@ -94,6 +95,8 @@ test("a freshness chooses the nodes that are as fresh, and groups are lists of t
   assert.deepEqual(keys({ group: "node" }), ["a", "b"]);
   assert.deepEqual(keys({ freshness: "stale" }), ["b"]);
   assert.deepEqual(keys({ freshness: "orphaned", group: "room" }), []);
+  const inRooms = sectionsOf({ ...EVERYTHING, group: "room" }, nodes.all, { ...NO_COUNTS, rooms: [{ id: "r1", name: "Lab" }] }, CONNECTED);
+  assert.deepEqual(inRooms.map(({ title, query, count }) => [title, query["room"], count]), [["Lab", "r1", null], ["Names no room", "", null]]);
   const [section] = sectionsOf({ ...EVERYTHING, group: "node", type: "ecg" }, nodes.all, NO_COUNTS, CONNECTED);
   assert.deepEqual([section?.query, section?.count], [{ order: "name", type: "ecg", node: "a" }, null]);
 });

@@ -243,6 +243,17 @@ pub(crate) struct NodeHealth {
     pub(crate) url: Option<String>,
     #[serde(default)]
     pub(crate) round_trip_us: Option<u64>,
+    #[serde(default)]
+    pub(crate) load: Option<NodeLoad>,
+}
+
+/// How loaded a node said that it is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct NodeLoad {
+    pub(crate) level: String,
+    pub(crate) cpu_percent: u8,
+    pub(crate) queues_percent: u8,
+    pub(crate) memory_percent: u8,
 }
 
 /// A peer address that is configured and not yet a node that is known.

@@ -369,6 +369,7 @@ impl Handle {
             unreadable: node.unreadable,
             retired: node.retired,
             url: self.client_url(&node.origin.node),
+            load: self.node_load(&node.origin.node),
             breaker,
             failures,
             breaker_health: self.0.breakers.health(&node.origin.node, mono),

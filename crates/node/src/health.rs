@@ -8,6 +8,7 @@ use sensocto_registry::{Freshness, PeerState};
 
 use crate::breakers::BreakerHealth;
 use crate::client_url::ClientUrl;
+use crate::hello::NodeLoad;
 
 /// What one node says about the cluster.
 #[derive(Debug, Clone)]
@@ -68,6 +69,8 @@ pub struct NodeHealth {
     pub retired: u64,
     /// Where its clients connect; `None` where it did not say.
     pub url: Option<ClientUrl>,
+    /// How loaded it is; `None` where it did not say.
+    pub load: Option<NodeLoad>,
     /// The circuit breaker in front of calls to it.
     pub breaker: BreakerState,
     /// Calls in a row that it did not answer.

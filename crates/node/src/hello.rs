@@ -1,4 +1,5 @@
-//! What nodes tell each other about themselves, besides their logs: where their clients connect, and how long changes took to them.
+//! What nodes tell each other about themselves, besides their logs: where their clients connect, how long changes took to them, and how
+//! loaded they are.
 //!
 //! Each node asks every other one when it comes up and every few seconds from then on. The same call is the sign of life behind the
 //! circuit breakers and measures the round trip.
@@ -11,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use sensocto_model::{Generation, NodeName, Origin, Version};
 use sensocto_registry::PeerState;
 use sensocto_registry::breaker::BreakerState;
+use sensocto_signals::{Load, LoadLevel, Reading};
 use serde::{Deserialize, Serialize};
 
 use crate::client_url::ClientUrl;
@@ -44,6 +46,52 @@ struct Hello {
     changes: Vec<Note>,
     /// The times of the ways to it.
     row: BTreeMap<NodeName, Propagation>,
+    /// How loaded it is.
+    load: Percents,
+}
+
+/// How loaded a node is, in eight bytes: the level's place, whether memory is short, and the reading in percent.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Percents {
+    level: u8,
+    memory_protection: bool,
+    parts: [u8; 4],
+}
+
+impl Percents {
+    fn new(load: Load, reading: Reading) -> Percents {
+        let place = LoadLevel::ALL.iter().position(|level| *level == load.level).unwrap_or_default();
+        // A processor that is used more than it may is as full as can be.
+        let percent = |part: f64| (part.clamp(0.0, 1.0) * 100.0).round() as u8;
+        let parts = [reading.cpu, reading.fan_out, reading.queues, reading.memory].map(percent);
+        Percents { level: place as u8, memory_protection: load.memory_protection, parts }
+    }
+
+    fn load(self, age: Duration) -> NodeLoad {
+        let level = LoadLevel::ALL.get(usize::from(self.level)).copied().unwrap_or_default();
+        let [cpu_percent, fan_out_percent, queues_percent, memory_percent] = self.parts.map(|part| part.min(100));
+        let memory_protection = self.memory_protection;
+        NodeLoad { level, memory_protection, cpu_percent, fan_out_percent, queues_percent, memory_percent, age }
+    }
+}
+
+/// How loaded a node said that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLoad {
+    /// The level that follows from the rest.
+    pub level: LoadLevel,
+    /// Whether its memory is short.
+    pub memory_protection: bool,
+    /// Processor time that it used of what it may use.
+    pub cpu_percent: u8,
+    /// How full and how late what fans signals out was.
+    pub fan_out_percent: u8,
+    /// How full its queue of writes was.
+    pub queues_percent: u8,
+    /// Memory used of what it may use.
+    pub memory_percent: u8,
+    /// How long ago it said so.
+    pub age: Duration,
 }
 
 /// What is asked: the notes of changes after this version of this start are wanted.
@@ -131,6 +179,18 @@ impl Handle {
         self.0.hellos.url(node)
     }
 
+    /// How loaded a node is, as it last said; `None` where it did not say.
+    #[must_use]
+    pub fn node_load(&self, node: &NodeName) -> Option<NodeLoad> {
+        let inner = &self.0;
+        if *node == inner.me.node {
+            return Some(own_load(inner).load(Duration::ZERO));
+        }
+        let others = inner.hellos.lock();
+        let (hello, at) = others.get(node)?.hello.as_ref()?;
+        Some(hello.load.load(self.clock().mono().saturating_sub(*at)))
+    }
+
     /// The measured times from every node to every other one: this node's own, and what the others said of theirs.
     #[must_use]
     pub fn propagation(&self) -> Vec<MatrixRow> {
@@ -150,6 +210,10 @@ impl Handle {
     pub fn client_urls_of_gone(&self) -> Vec<ClientUrl> {
         self.0.hellos.gone.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+fn own_load(inner: &Inner) -> Percents {
+    Percents::new(inner.signals.load(), inner.signals.load_reading())
 }
 
 /// Asks one node, and tells its breaker how it went.
@@ -180,6 +244,7 @@ pub(crate) fn answer(inner: &Inner, payload: &[u8]) -> Option<Vec<u8>> {
         url: inner.hellos.mine.load().as_deref().cloned(),
         row: inner.propagations.row(mono),
         changes: inner.propagations.own_after(question),
+        load: own_load(inner),
         // Read last: it is taken for the middle of the way there and back.
         mono: inner.clock.mono(),
     };
@@ -207,5 +272,24 @@ pub(crate) async fn run(handle: Handle) {
             let (handle, node) = (handle.clone(), node.clone());
             tokio::spawn(async move { ask(&handle.0, &node).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_travels_in_percent_and_nonsense_is_no_load() {
+        let load = Load { level: LoadLevel::High, memory_protection: true };
+        let reading = Reading { cpu: 1.7, fan_out: 0.333, queues: 0.0, memory: f64::NAN };
+        let heard = Percents::new(load, reading).load(Duration::from_secs(3));
+        assert_eq!((heard.level, heard.memory_protection, heard.age), (LoadLevel::High, true, Duration::from_secs(3)));
+        assert_eq!(
+            (heard.cpu_percent, heard.fan_out_percent, heard.queues_percent, heard.memory_percent),
+            (100, 33, 0, 0)
+        );
+        let strange = Percents { level: 9, memory_protection: false, parts: [255; 4] }.load(Duration::ZERO);
+        assert_eq!((strange.level, strange.cpu_percent), (LoadLevel::Normal, 100));
     }
 }

@@ -38,7 +38,7 @@ pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
-pub use hello::MatrixRow;
+pub use hello::{MatrixRow, NodeLoad};
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
 pub use live::{
     ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveError, LiveNext, LiveStart,

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sensocto_model::{Kind, NodeName, Origin, SensorId};
-use sensocto_signals::{Change, Exchange, Load, LoadMeter};
+use sensocto_signals::{Change, Exchange, Load, LoadMeter, Reading};
 use tokio::sync::{Notify, watch as latest};
 
 use crate::handle::Inner;
@@ -96,6 +96,11 @@ impl Signals {
     /// How loaded this node is, and every change of it.
     pub(crate) fn load_changes(&self) -> latest::Receiver<Load> {
         self.load.subscribe()
+    }
+
+    /// The readings that the load was drawn from, as their mean.
+    pub(crate) fn load_reading(&self) -> Reading {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).mean()
     }
 
     /// The weighted sum that the load was drawn from.

@@ -12,7 +12,7 @@ mod intervals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sensocto_model::{Kind, SharedId};
+use sensocto_model::{Kind, RoomId, SharedId};
 
 use crate::view::{Cause, Event, EventKind, Held, Position, SearchText, SensorFilter, SensorQuery, View, stems_of};
 use intervals::{Interval, Intervals};
@@ -255,7 +255,7 @@ impl Live {
             add(Telling::Connector, sensor.connector_id.as_str());
             add(Telling::Type, &sensor.sensor_type);
             add(Telling::Node, held.origin.node.as_str());
-            sensor.room_id.iter().for_each(|room| add(Telling::Room, room.as_str()));
+            add(Telling::Room, sensor.room_id.as_ref().map_or("", RoomId::as_str));
             if !self.by_condition[Telling::Word as usize].is_empty() {
                 stems_of(sensor, |stem| add(Telling::Word, stem));
             }

@@ -25,6 +25,16 @@ pub struct Reading {
 }
 
 impl Reading {
+    fn mean(readings: &[Reading]) -> Reading {
+        let mean = |part: fn(&Reading) -> f64| readings.iter().map(part).sum::<f64>() / readings.len().max(1) as f64;
+        Reading {
+            cpu: mean(|reading| reading.cpu),
+            fan_out: mean(|reading| reading.fan_out),
+            queues: mean(|reading| reading.queues),
+            memory: mean(|reading| reading.memory),
+        }
+    }
+
     fn weighted(&self) -> f64 {
         let part = |value: f64| if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
         part(self.cpu) * 0.45 + part(self.fan_out) * 0.30 + part(self.queues) * 0.15 + part(self.memory) * 0.10
@@ -105,6 +115,7 @@ pub struct LoadMeter {
     readings: Vec<Reading>,
     load: Load,
     sum: f64,
+    mean: Reading,
 }
 
 impl LoadMeter {
@@ -116,7 +127,8 @@ impl LoadMeter {
         }
         let count = self.readings.len() as f64;
         self.sum = self.readings.iter().map(Reading::weighted).sum::<f64>() / count;
-        let memory = self.readings.iter().map(|reading| reading.memory).sum::<f64>() / count;
+        self.mean = Reading::mean(&self.readings);
+        let memory = self.mean.memory;
         self.readings.clear();
         let limit = if self.load.memory_protection { MEMORY_PROTECTED.1 } else { MEMORY_PROTECTED.0 };
         let load = Load { level: LoadLevel::of(self.sum, self.load.level), memory_protection: memory >= limit };
@@ -129,6 +141,12 @@ impl LoadMeter {
     #[must_use]
     pub fn load(&self) -> Load {
         self.load
+    }
+
+    /// The mean reading that it was drawn from.
+    #[must_use]
+    pub fn mean(&self) -> Reading {
+        self.mean
     }
 
     /// The weighted sum that it was drawn from.
@@ -157,6 +175,15 @@ mod tests {
         for (part, level) in [(0.5, "normal"), (0.56, "elevated"), (0.79, "high"), (0.96, "critical")] {
             assert_eq!(after(&mut LoadMeter::default(), full(part)).level.as_str(), level, "{part}");
         }
+    }
+
+    #[test]
+    fn what_the_load_is_made_of_is_the_mean_of_two_readings() {
+        let mut meter = LoadMeter::default();
+        meter.take(Reading { cpu: 0.2, memory: 0.4, ..Reading::default() });
+        assert_eq!(meter.mean(), Reading::default());
+        meter.take(Reading { cpu: 0.6, queues: 0.5, memory: 0.4, ..Reading::default() });
+        assert_eq!(meter.mean(), Reading { cpu: 0.4, fan_out: 0.0, queues: 0.25, memory: 0.4 });
     }
 
     #[test]

@@ -6,6 +6,8 @@ export const QUIET_MS_MAX = 1_700;
 export type Link =
   | { kind: "connecting" }
   | { kind: "connected" }
+  /** Connected to a node that follows no lists for anybody: it is asked every two seconds. */
+  | { kind: "polling" }
   /** Connected, and nothing was heard for too long. */
   | { kind: "behind"; asOf: number }
   /** No node is connected; one is looked for. */
@@ -24,6 +26,8 @@ export interface LinkFacts {
   refusal: string | null;
   /** Whether there is a world to show at all. */
   known: boolean;
+  /** Whether the node follows no lists, and is asked instead. */
+  polling: boolean;
   /** When anything at all was last heard. */
   heardAt: number;
 }
@@ -33,10 +37,10 @@ export function linkOf(facts: LinkFacts, now: number): Link {
   if (!facts.known) return { kind: "connecting" };
   if (facts.cutSince !== null) return { kind: facts.open ? "resuming" : "moving", asOf: facts.cutSince };
   if (now - facts.heardAt > QUIET_MS_MAX) return { kind: "behind", asOf: facts.heardAt };
-  return { kind: "connected" };
+  return { kind: facts.polling ? "polling" : "connected" };
 }
 
 /** Whether what the node last said about freshness may still be repeated. */
 export function isLive(link: Link): boolean {
-  return link.kind === "connected";
+  return link.kind === "connected" || link.kind === "polling";
 }

@@ -43,9 +43,14 @@ export class ListWindow {
     return this.#current;
   }
 
-  /** The line to the gateway was cut: the list stays as it was until the next page. */
+  /** The line to the gateway was cut: the list stays as it was until the next page, or until a node goes on from it. */
   interrupt(): void {
     this.#current = false;
+  }
+
+  /** The node goes on from what this window has: its differences apply. */
+  goOn(): void {
+    this.#current = true;
   }
 
   /** The sensor at a place of the list, as it is or as it was seen last. */

@@ -3,8 +3,9 @@
 import type { App, View } from "../app.ts";
 import { formatAge, formatClock, formatCount, formatText, NODE_STATE_WORDS } from "../format.ts";
 import { FRESHNESS_MEANING, FRESHNESS_WORDS, nodeFreshness } from "../model/freshness.ts";
+import { isLive } from "../model/link.ts";
 import type { LoggedEvent } from "../model/events.ts";
-import { parseHealth, parseMatrix, type Health, type Matrix, type NodeHealth } from "../wire/cluster.ts";
+import { parseHealth, parseMatrix, type Health, type Matrix, type NodeHealth, type NodeLoad } from "../wire/cluster.ts";
 import type { NodeState } from "../wire/entries.ts";
 import { Copyable } from "../widgets/copyable.ts";
 import { byId, element, KeyedList, setAttribute, setHidden, setText } from "../widgets/dom.ts";
@@ -20,7 +21,23 @@ interface Row {
   live: boolean;
 }
 
-const COLUMNS = ["Node", "State", "Proved", "Behind", "Breaker", "Round trip", "Sensors", "Connectors", "People"] as const;
+/** A node says how loaded it is every five seconds: what is older than two of them is not how it is. */
+const LOAD_OLD_MS = 12_000;
+
+const COLUMNS = ["Node", "State", "Load", "Proved", "Behind", "Breaker", "Round trip", "Sensors", "Connectors", "People"] as const;
+const NUMBERS: ReadonlySet<string> = new Set(["Behind", "Round trip", "Sensors", "Connectors", "People"]);
+
+const columnClass = (column: string): string => (NUMBERS.has(column) ? "number" : "");
+
+/** How loaded a node is, in words. */
+export function loadWords(load: NodeLoad): { level: string; parts: string; old: string } {
+  const memory = load.memory_protection ? `memory short, ${load.memory_percent} %` : `memory ${load.memory_percent} %`;
+  return {
+    level: `${load.level.charAt(0).toUpperCase()}${load.level.slice(1)}`,
+    parts: `CPU ${load.cpu_percent} %, ${memory}, queues ${Math.max(load.queues_percent, load.fan_out_percent)} %`,
+    old: load.age_ms > LOAD_OLD_MS ? `as it said ${formatAge(load.age_ms)} ago` : "",
+  };
+}
 
 function roundTripWords(us: number | null): string {
   if (us === null) return "–";
@@ -38,7 +55,7 @@ function makeRow(name: string): { element: Element; update: (row: Row) => void }
   const badge = element("span", "badge");
   const here = element("span", "tag", ["this page"]);
   const cells = COLUMNS.map((column, at) => {
-    const cell = element(at === 0 ? "th" : "td", at > 2 && at !== 4 ? "number" : "");
+    const cell = element(at === 0 ? "th" : "td", columnClass(column));
     cell.dataset["column"] = column;
     return cell;
   });
@@ -46,6 +63,8 @@ function makeRow(name: string): { element: Element; update: (row: Row) => void }
   cells[0]?.setAttribute("scope", "row");
   cells[0]?.append(element("span", "node-name", [formatText(name)]), here);
   cells[1]?.append(badge, state);
+  const [level, parts, old] = [element("span", "load"), element("span", "load-parts"), element("span", "load-parts")];
+  cells[2]?.append(level, parts, old);
   const row = element("tr", "node-row", cells);
   row.dataset["node"] = name;
   const update = ({ node, here: connected, live }: Row): void => {
@@ -65,8 +84,13 @@ function makeRow(name: string): { element: Element; update: (row: Row) => void }
       node.connectors.toLocaleString("en"),
       node.presences.toLocaleString("en"),
     ];
+    const load = node.load === null ? null : loadWords(node.load);
+    setAttribute(level, "data-level", node.load?.level ?? "unknown");
+    setText(level, load?.level ?? "not said yet");
+    setText(parts, load?.parts ?? "");
+    setText(old, load?.old ?? "");
     for (const [at, text] of texts.entries()) {
-      const cell = cells[at + 2];
+      const cell = cells[at + 3];
       if (cell !== undefined) setText(cell, text);
     }
   };
@@ -114,8 +138,8 @@ export class ClusterView implements View {
 
   constructor(app: App) {
     this.#app = app;
-    const head = element("tr", "", COLUMNS.map((column, at) => {
-      const cell = element("th", at > 2 && at !== 4 ? "number" : "", [column]);
+    const head = element("tr", "", COLUMNS.map((column) => {
+      const cell = element("th", columnClass(column), [column]);
       cell.scope = "col";
       return cell;
     }));
@@ -154,7 +178,7 @@ export class ClusterView implements View {
     setHidden(byId("matrix-card", HTMLElement), this.#times === null);
     if (this.#times !== null) this.#matrix.show(this.#times);
     if (health === null) return;
-    const live = this.#app.link.kind === "connected";
+    const live = isLive(this.#app.link);
     this.#picture.show(health, this.#times, live);
     this.#rows.show(health.nodes.map((node) => [node.name, { node, here: health.node, live }] as const));
     const { nodes, of } = health.identical;

@@ -18,6 +18,8 @@ function wordsOf(link: Link): Words {
       return { brief: "Connecting", meaning: "Waiting for the world." };
     case "connected":
       return { brief: "Connected", meaning: "" };
+    case "polling":
+      return { brief: "Connected", meaning: "This node tells no changes, its operator turned live queries off: it is asked every 2 s. Values come as ever." };
     case "behind":
       return { brief: "Behind", meaning: `Nothing heard since ${formatClock(link.asOf)}. Everything is shown as it was then.` };
     case "moving":

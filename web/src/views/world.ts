@@ -6,7 +6,7 @@ import { sensorFreshness } from "../model/freshness.ts";
 import type { Departed } from "../model/list_window.ts";
 import { Samples, SHORT_MAX, type Track } from "../model/samples.ts";
 import { Feed } from "../net/feed.ts";
-import { Listing } from "../net/listing.ts";
+import { Listing, pageOver } from "../net/listing.ts";
 import { formatRoute, type WorldQuery } from "../route.ts";
 import type { Sensor } from "../wire/entries.ts";
 import { byId, setHidden, setText } from "../widgets/dom.ts";
@@ -197,6 +197,7 @@ export class WorldView implements View, GridSource {
       joined: () => {
         this.#problem = "";
       },
+      poll: (query) => pageOver(this.#app.api, query),
     });
     this.#listings.set(key, listing);
   }

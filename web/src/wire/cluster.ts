@@ -2,6 +2,20 @@
 
 import { fieldsOf, freshnessOf, listOf, numberOf, textOf, type Freshness } from "./entries.ts";
 
+export const LOAD_LEVELS = ["normal", "elevated", "high", "critical"] as const;
+export type LoadLevel = (typeof LOAD_LEVELS)[number];
+
+/** How loaded a node said that it is. */
+export interface NodeLoad {
+  level: LoadLevel;
+  memory_protection: boolean;
+  cpu_percent: number;
+  fan_out_percent: number;
+  queues_percent: number;
+  memory_percent: number;
+  age_ms: number;
+}
+
 export interface NodeHealth {
   name: string;
   generation: number;
@@ -14,6 +28,8 @@ export interface NodeHealth {
   connectors: number;
   presences: number;
   versions_behind: number;
+  /** `null` where it did not say. */
+  load: NodeLoad | null;
   breaker: string;
   failures: number;
   next_probe_ms: number | null;
@@ -35,6 +51,22 @@ function maybe(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
+function parseLoad(value: unknown): NodeLoad | null {
+  const fields = fieldsOf(value);
+  const level = LOAD_LEVELS.find((word) => word === fields?.["level"]);
+  if (fields === null || level === undefined) return null;
+  const percent = (name: string): number => Math.min(100, Math.max(0, Math.round(numberOf(fields[name], 0))));
+  return {
+    level,
+    memory_protection: fields["memory_protection"] === true,
+    cpu_percent: percent("cpu_percent"),
+    fan_out_percent: percent("fan_out_percent"),
+    queues_percent: percent("queues_percent"),
+    memory_percent: percent("memory_percent"),
+    age_ms: numberOf(fields["age_ms"], 0),
+  };
+}
+
 function parseNodeHealth(line: unknown): NodeHealth | null {
   const fields = fieldsOf(line);
   const name = textOf(fields?.["name"]);
@@ -51,6 +83,7 @@ function parseNodeHealth(line: unknown): NodeHealth | null {
     connectors: numberOf(fields["connectors"], 0),
     presences: numberOf(fields["presences"], 0),
     versions_behind: numberOf(fields["versions_behind"], 0),
+    load: parseLoad(fields["load"]),
     breaker: textOf(fields["breaker"]) ?? "closed",
     failures: numberOf(fields["failures"], 0),
     next_probe_ms: maybe(fields["next_probe_ms"]),

@@ -6,6 +6,10 @@ export interface Page {
   seq: number;
   total: number;
   node: string | null;
+  /** Where it begins, for a join that goes on from here; `null` at the start of the list. */
+  after: string | null;
+  /** How far its node had seen the others, for the same; `null` where the node does not say. */
+  resume: string | null;
   sensors: Sensor[];
   nodes: NodeEntry[] | null;
 }
@@ -43,6 +47,8 @@ export function parsePage(payload: unknown): Page | null {
     seq: numberOf(fields["seq"], 0),
     total: Math.max(sensors.length, numberOf(fields["total"], 0)),
     node: textOf(fields["node"]),
+    after: textOf(fields["after"]),
+    resume: textOf(fields["resume"]),
     sensors,
     nodes: parseNodes(payload),
   };
@@ -59,6 +65,11 @@ export function parseChange(payload: unknown): Change | null {
     entered: listOf(fields["entered"], parseEntered),
     changed: listOf(fields["changed"], parseSensor),
   };
+}
+
+/** How far the node had seen the others when it told a message. */
+export function parseResume(payload: unknown): string | null {
+  return textOf(fieldsOf(payload)?.["resume"]);
 }
 
 /** `null` where the message says no number. */

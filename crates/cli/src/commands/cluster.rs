@@ -3,7 +3,7 @@
 use sensocto_node::NodeName;
 use serde_json::value::RawValue;
 
-use crate::api::{Api, Health};
+use crate::api::{Api, Health, NodeLoad};
 use crate::args::{NodeArgs, OnOff};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
@@ -78,11 +78,16 @@ fn shown(health: &Health) -> Vec<String> {
         "DIGEST",
         "BREAKER",
         "RTT",
+        "LOAD",
+        "CPU",
+        "MEMORY",
+        "QUEUES",
         "SINCE",
         "CLIENTS",
         "CAUSE",
     ]);
     for node in nodes {
+        let percent = |part: fn(&NodeLoad) -> u8| or_dash(node.load.as_ref().map(|load| format!("{} %", part(load))));
         table.row([
             node.name.clone(),
             node.state.clone(),
@@ -92,6 +97,10 @@ fn shown(health: &Health) -> Vec<String> {
             or_dash(node.digest_age_ms.map(|age| format!("{} ago", output::time(age)))),
             node.breaker.clone(),
             or_dash(node.round_trip_us.map(|took| format!("{:.1} ms", took as f64 / 1_000.0))),
+            or_dash(node.load.as_ref().map(|load| load.level.clone())),
+            percent(|load| load.cpu_percent),
+            percent(|load| load.memory_percent),
+            percent(|load| load.queues_percent),
             output::time(node.since_ms),
             or_dash(node.url.clone()),
             node.cause.clone().unwrap_or_default(),
@@ -120,7 +129,8 @@ mod tests {
             "identical": {"nodes": 1, "of": 2},
             "nodes": [
                 {"name": "a", "generation": 1, "state": "local", "freshness": "fresh", "since_ms": 61_000, "digest_age_ms": null,
-                 "cause": null, "sensors": 200, "versions_behind": null, "breaker": "closed", "failures": 0},
+                 "cause": null, "sensors": 200, "versions_behind": null, "breaker": "closed", "failures": 0,
+                 "load": {"level": "elevated", "memory_protection": false, "cpu_percent": 61, "fan_out_percent": 0, "queues_percent": 3, "memory_percent": 40, "age_ms": 0}},
                 {"name": "b", "generation": 1, "state": "suspect", "freshness": "stale", "since_ms": 900, "digest_age_ms": 2_100,
                  "cause": "no digest for 2.1 s", "sensors": 100, "versions_behind": 3, "breaker": "open", "failures": 3, "round_trip_us": 800, "url": "http://127.0.0.1:4002"}
             ],
@@ -130,9 +140,9 @@ mod tests {
         let expected = "\
 node a: 300 sensors, 12 connectors, 3 rooms, 5 users; identical on 1 of 2 nodes
 
-NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     SINCE   CLIENTS                CAUSE
-a     local    fresh      200      -       -          closed   -       1 min   -
-b     suspect  stale      100      3       2.1 s ago  open     0.8 ms  900 ms  http://127.0.0.1:4002  no digest for 2.1 s
+NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     LOAD      CPU   MEMORY  QUEUES  SINCE   CLIENTS                CAUSE
+a     local    fresh      200      -       -          closed   -       elevated  61 %  40 %    3 %     1 min   -
+b     suspect  stale      100      3       2.1 s ago  open     0.8 ms  -         -     -       -       900 ms  http://127.0.0.1:4002  no digest for 2.1 s
 
 JOINING         STATE     SINCE
 127.0.0.1:7403  retrying  2.0 s";

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Told;
 use crate::engine::memory::Hub;
+use crate::hello;
 use crate::{Handle, Kind, Next, Node, NodeConfig, RegistryConfig};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -75,7 +76,7 @@ async fn told(watch: &mut super::SignalWatch, wake: &Notify, handle: &Handle) ->
 }
 
 #[tokio::test]
-async fn the_load_of_one_node_is_no_matter_of_another() {
+async fn the_load_of_one_node_slows_no_other_one_which_knows_of_it() {
     let hub = Hub::default();
     let nodes = [node(&hub, "a"), node(&hub, "b")];
     let [a, b] = [nodes[0].handle(), nodes[1].handle()];
@@ -94,6 +95,13 @@ async fn the_load_of_one_node_is_no_matter_of_another() {
     assert_eq!(first, [Told::Recent { samples: expected, resync: false }]);
     assert_eq!((a.load().level, b.load()), (LoadLevel::Critical, Load::default()));
     assert!(!changes.has_changed().expect("the node runs"));
+    let known = async {
+        while b.node_load(&a.me().node).is_none_or(|load| load.level != LoadLevel::Critical) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            hello::ask(&b.0, &a.me().node).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, known).await.expect("but the other one knows of it");
     drop((entry, watch));
     for node in nodes {
         node.shutdown().await;

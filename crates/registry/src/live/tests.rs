@@ -25,7 +25,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         stamp,
     });
     let remove = (0_u8..2, 0_u8..30).prop_map(|(node, id)| Step::Remove { node, id });
-    let open = (0_u8..7, 0_u8..3, 1_u8..12, 0_u8..30).prop_map(|(filter, order, limit, from)| Step::Open {
+    let open = (0_u8..8, 0_u8..3, 1_u8..12, 0_u8..30).prop_map(|(filter, order, limit, from)| Step::Open {
         filter,
         order,
         limit,
@@ -44,7 +44,8 @@ fn filter(number: u8) -> SensorFilter {
         1 => SensorFilter { sensor_type: text("ecg"), ..SensorFilter::default() },
         2 => SensorFilter { room: text("lab"), sensor_type: text("gps"), ..SensorFilter::default() },
         3 => SensorFilter { node: text("a"), ..SensorFilter::default() },
-        4 => SensorFilter { text: SearchText::new("n1"), ..SensorFilter::default() },
+        4 => SensorFilter { room: text(""), ..SensorFilter::default() },
+        7 => SensorFilter { text: SearchText::new("n1"), ..SensorFilter::default() },
         5 => SensorFilter { text: SearchText::new("S0 n"), node: text("a"), ..SensorFilter::default() },
         _ => SensorFilter { name_prefix: text("n1"), ..SensorFilter::default() },
     }

@@ -9,6 +9,7 @@ use sensocto_model::{Attributes, Origin, Presence, Sensor};
 
 use super::Held;
 use super::postings::FieldIndex;
+use super::query::room_of;
 use super::short_text::{ShortText, Sought};
 use super::table::{Label, Moved, Row};
 use super::words::WordIndex;
@@ -57,7 +58,7 @@ impl SensorIndex {
         let is = after.and_then(|placed| Some((placed, placed.sensor()?)));
         field(&mut self.types, was, is, |sensor| Some(&sensor.sensor_type));
         field(&mut self.connectors, was, is, |sensor| Some(sensor.connector_id.as_str()));
-        field(&mut self.rooms, was, is, |sensor| sensor.room_id.as_ref().map(sensocto_model::RoomId::as_str));
+        field(&mut self.rooms, was, is, |sensor| Some(room_of(sensor)));
         self.update_attributes(was, is);
         self.update_origin(before, after);
         self.update_name(was, is);

@@ -28,7 +28,7 @@ pub struct SensorFilter {
     pub connector: Option<String>,
     /// On this node.
     pub node: Option<String>,
-    /// In this room.
+    /// In this room; the empty text, which is no room's id: in none.
     pub room: Option<String>,
     /// That measure this attribute.
     pub attribute: Option<String>,
@@ -54,7 +54,7 @@ impl SensorFilter {
         is(&self.sensor_type, Some(&sensor.sensor_type))
             && is(&self.connector, Some(sensor.connector_id.as_str()))
             && is(&self.node, Some(held.origin.node.as_str()))
-            && is(&self.room, sensor.room_id.as_ref().map(RoomId::as_str))
+            && is(&self.room, Some(room_of(sensor)))
             && self
                 .attribute
                 .as_deref()
@@ -68,6 +68,11 @@ impl SensorFilter {
     pub fn matches_held(&self, held: &Held) -> bool {
         sensor_of(held).is_some_and(|sensor| self.matches(held, sensor))
     }
+}
+
+/// The room that a sensor names, or the empty text.
+pub(super) fn room_of(sensor: &Sensor) -> &str {
+    sensor.room_id.as_ref().map_or("", RoomId::as_str)
 }
 
 fn sensor_of(held: &Held) -> Option<&Sensor> {

@@ -9,6 +9,8 @@ import { fieldsOf, listOf, numberOf, textOf } from "../../wire/entries.ts";
 
 /** More groups than this are not shown; a filter brings them in. */
 export const SECTIONS_MAX = 200;
+/** What the group of those is called that name no room: what it has is known, and that somebody put it into a room is not. */
+const NO_ROOM = "Names no room";
 /** Questions of one look at the groups that are under way at one time. */
 const ASKED_AT_ONCE = 6;
 
@@ -32,10 +34,9 @@ export interface Choices {
 /** What the filters offer and the groups are made of, as the node counts it. */
 export interface Counts extends Choices {
   byConnector: ReadonlyMap<string, number>;
-  byRoom: ReadonlyMap<string, number>;
 }
 
-export const NO_COUNTS: Counts = { types: [], connectors: [], rooms: [], byConnector: new Map(), byRoom: new Map() };
+export const NO_COUNTS: Counts = { types: [], connectors: [], rooms: [], byConnector: new Map() };
 
 function counted(value: unknown): Map<string, number> {
   return new Map(Object.entries(fieldsOf(value) ?? {}).map(([key, count]) => [key, numberOf(count, 0)]));
@@ -58,19 +59,13 @@ export async function readCounts(api: Api): Promise<Counts> {
   ]);
   const byConnector = counted(fieldsOf(counts)?.["connectors"]);
   const roomList = fieldsOf(rooms)?.["rooms"];
-  const byRoom = listOf(roomList, (line) => {
-    const fields = fieldsOf(line);
-    const id = textOf(fields?.["id"] ?? fields?.["room_id"]);
-    return id === null ? null : ([id, numberOf(fields?.["sensor_count"] ?? fields?.["sensors"], 0)] as const);
-  });
   const connectorNames = namesOf(fieldsOf(connectors)?.["connectors"], "connector_id", "connector_name");
   const roomNames = namesOf(roomList, "id", "name");
   return {
     types: [...counted(fieldsOf(counts)?.["types"]).keys()],
     connectors: [...byConnector.keys()].map((id) => ({ id, name: connectorNames.get(id) ?? id })),
-    rooms: byRoom.map(([id]) => ({ id, name: roomNames.get(id) ?? id })),
+    rooms: [...roomNames].map(([id, name]) => ({ id, name })),
     byConnector,
-    byRoom: new Map(byRoom),
   };
 }
 
@@ -110,10 +105,12 @@ export function sectionsOf(query: WorldQuery, nodes: ReadonlyMap<string, KnownNo
       return counts.connectors
         .filter(({ id }) => query.connector === "" || query.connector === id)
         .map(({ id, name }) => section("connector", id, name, counts.byConnector.get(id)));
-    case "room":
-      return counts.rooms
-        .filter(({ id }) => query.room === "" || query.room === id)
-        .map(({ id, name }) => section("room", id, name, counts.byRoom.get(id)));
+    case "room": {
+      const rooms = counts.rooms.filter(({ id }) => query.room === "" || query.room === id);
+      // A room's own number counts what was put into it as well: how long its list is, is asked.
+      const sections = rooms.slice(0, SECTIONS_MAX - 1).map(({ id, name }) => ({ ...section("room", id, name, 0), count: null }));
+      return query.room === "" ? [...sections, { ...section("room", "", NO_ROOM, 0), count: null }] : sections;
+    }
   }
 }
 

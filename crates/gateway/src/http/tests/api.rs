@@ -32,6 +32,14 @@ async fn sensors_are_listed_filtered_and_paged() {
 
     assert_eq!(ids(&list("?type=ecg").await, "sensors", "sensor_id"), ["s1", "s2"]);
     assert_eq!(ids(&list("?type=gps&room=lab").await, "sensors", "sensor_id"), ["s3"]);
+    let roomless = list("?room=").await;
+    assert_eq!(
+        (ids(&roomless, "sensors", "sensor_id"), &roomless["total"]),
+        (vec!["s2".into(), "ö/4 %".into()], &json!(2))
+    );
+    let further = list("?skip=2&limit=1").await;
+    assert_eq!((ids(&further, "sensors", "sensor_id"), &further["total"]), (vec!["s3".into()], &json!(4)));
+    assert_eq!(list("?skip=9").await["sensors"], json!([]));
     assert_eq!(ids(&list("?connector=c1&node=a&limit=1000").await, "sensors", "sensor_id").len(), 4);
     for nothing in ["?node=b", "?connector=c", "?room=la", "?type="] {
         let answer = list(nothing).await;
@@ -318,6 +326,8 @@ async fn the_health_of_the_cluster_has_every_node() {
     assert_eq!((&node["sensors"], &node["connectors"], &node["presences"]), (&json!(1), &json!(0), &json!(0)));
     assert_eq!((&node["breaker"], &node["failures"], &node["cause"]), (&json!("closed"), &json!(0), &Value::Null));
     assert_eq!(health["generation"], json!(handle.me().generation.0));
+    assert_eq!((&node["load"]["level"], &node["load"]["age_ms"]), (&json!("normal"), &json!(0)), "{node}");
+    assert!(node["load"]["memory_percent"].as_u64().is_some_and(|percent| percent <= 100), "{node}");
     let url = format!("http://{}", running.address());
     assert_eq!(node["url"], json!(url), "where it listens");
     let nodes = running.get("/api/v1/cluster/nodes").await.json();
@@ -330,7 +340,7 @@ async fn the_health_of_the_cluster_has_every_node() {
 async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
     let running = Running::local().await;
     let limits = "a whole number from 1 to 1000";
-    let filters = "type, connector, node, room, attribute, freshness, prefix, text, order, after, limit, pin, world, at_least, timeout_ms";
+    let filters = "type, connector, node, room, attribute, freshness, prefix, text, order, skip, after, limit, pin, world, at_least, timeout_ms";
     let ids_allowed = sensocto_node::model::text::ID_ALLOWED;
     let offline = "true or false, and true only without another filter";
     let table = [

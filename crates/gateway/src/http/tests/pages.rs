@@ -182,7 +182,7 @@ async fn the_description_has_every_route_and_a_page() {
     let parameters = document["paths"]["/api/v1/sensors"]["get"]["parameters"].as_array().expect("a list");
     let names: Vec<&str> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
     let expected =
-        "type connector node room attribute prefix text order freshness after limit at_least timeout_ms pin world";
+        "type connector node room attribute prefix text order freshness skip after limit at_least timeout_ms pin world";
     assert_eq!(names, expected.split(' ').collect::<Vec<_>>());
     let required: Vec<&Value> = parameters.iter().map(|parameter| &parameter["required"]).collect();
     assert!(required.iter().all(|required| **required == json!(false)), "{parameters:?}");

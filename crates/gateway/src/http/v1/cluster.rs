@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use sensocto_node::{BreakerCause, ClusterHealth, Joining, Kind, NodeHealth, NodeName};
+use sensocto_node::{BreakerCause, ClusterHealth, Joining, Kind, NodeHealth, NodeLoad, NodeName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -76,6 +76,8 @@ struct NodeHealthJson {
     retired: u64,
     /// Where its clients connect, as `http://10.0.0.1:4000`; null where it did not say.
     url: Option<String>,
+    /// How loaded it is; null where it did not say yet.
+    load: Option<NodeLoadJson>,
     /// The circuit breaker in front of calls to it: `closed`, `open` or `half_open`.
     breaker: &'static str,
     /// Calls in a row that it did not answer.
@@ -90,6 +92,25 @@ struct NodeHealthJson {
     round_trip_us: Option<u64>,
     /// Calls to it that are under way, of at most 20.
     calls: usize,
+}
+
+/// How loaded a node is, as it measured itself.
+#[derive(Debug, Serialize, ToSchema)]
+struct NodeLoadJson {
+    /// `normal`, `elevated`, `high` or `critical`.
+    level: &'static str,
+    /// Whether its memory is short, so that its connectors send less.
+    memory_protection: bool,
+    /// Processor time used of what it may use.
+    cpu_percent: u8,
+    /// How full and how late what fans signals out was.
+    fan_out_percent: u8,
+    /// How full its queue of writes was.
+    queues_percent: u8,
+    /// Memory used of what it may use.
+    memory_percent: u8,
+    /// How long ago it said so.
+    age_ms: u64,
 }
 
 /// One address to join.
@@ -217,6 +238,7 @@ fn node_json(node: &NodeHealth) -> NodeHealthJson {
         unreadable: node.unreadable,
         retired: node.retired,
         url: node.url.clone().map(String::from),
+        load: node.load.map(load_json),
         breaker: node.breaker.as_str(),
         failures: node.failures,
         breaker_cause: breaker.and_then(|breaker| breaker.cause).map(BreakerCause::as_str),
@@ -226,6 +248,18 @@ fn node_json(node: &NodeHealth) -> NodeHealthJson {
             .and_then(|breaker| breaker.round_trip)
             .map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
         calls: node.calls,
+    }
+}
+
+fn load_json(load: NodeLoad) -> NodeLoadJson {
+    NodeLoadJson {
+        level: load.level.as_str(),
+        memory_protection: load.memory_protection,
+        cpu_percent: load.cpu_percent,
+        fan_out_percent: load.fan_out_percent,
+        queues_percent: load.queues_percent,
+        memory_percent: load.memory_percent,
+        age_ms: millis(load.age),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct FilterQuery {
     connector: Option<String>,
     /// Only sensors on the node of this name.
     node: Option<String>,
-    /// Only sensors in the room with this id.
+    /// Only sensors that name the room with this id; empty: those that name none.
     room: Option<String>,
     /// Only sensors that measure the attribute with this id.
     attribute: Option<String>,
@@ -74,18 +74,24 @@ pub(super) struct FilterQuery {
 /// What only a list has.
 #[derive(Debug, Clone, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes a parameter for the document")]
-pub(super) struct FreshnessQuery {
+#[expect(dead_code, reason = "it describes parameters for the document")]
+pub(super) struct ListedQuery {
     /// Only sensors that can be trusted so far: `fresh`, `warming`, `stale` or `orphaned`.
     #[param(pattern = "^(fresh|warming|stale|orphaned)$")]
     freshness: Option<String>,
+    /// How many lines behind `after`, or the start, the page begins.
+    #[param(required = false, minimum = 0, maximum = 1000000, default = 0)]
+    skip: usize,
 }
 
 /// Longest text that is looked for in names, in bytes: as long as a name.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// A filter, an order and a page.
-pub(crate) struct ListQuery(pub(crate) SensorQuery, pub(super) PageQuery, pub(super) PinQuery);
+/// Most lines that a page may pass over.
+const SKIP_MAX: u64 = 1_000_000;
+
+/// A filter, an order, how many lines are passed over, and a page.
+pub(crate) struct ListQuery(pub(crate) SensorQuery, usize, pub(super) PageQuery, pub(super) PinQuery);
 
 /// Reads a filter and an order.
 pub(super) fn read_query(values: &mut Values) -> Result<SensorQuery, ApiError> {
@@ -120,6 +126,7 @@ impl Parameters for ListQuery {
         "prefix",
         "text",
         "order",
+        "skip",
         "after",
         "limit",
         "pin",
@@ -129,7 +136,8 @@ impl Parameters for ListQuery {
     ];
 
     fn read(values: &mut Values) -> Result<Self, ApiError> {
-        Ok(ListQuery(read_query(values)?, PageQuery::read(values)?, PinQuery::read(values)?))
+        let skip = usize::try_from(values.number("skip", 0..=SKIP_MAX, 0)?).unwrap_or_default();
+        Ok(ListQuery(read_query(values)?, skip, PageQuery::read(values)?, PinQuery::read(values)?))
     }
 }
 
@@ -175,7 +183,7 @@ impl Parameters for StateQuery {
     path = "/sensors",
     tag = "discovery",
     operation_id = "list_sensors",
-    params(FilterQuery, FreshnessQuery, PageQuery, PinQuery),
+    params(FilterQuery, ListedQuery, PageQuery, PinQuery),
     responses(
         (status = 200, description = "A page of sensors", body = SensorsJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
@@ -186,10 +194,13 @@ impl Parameters for StateQuery {
     )
 )]
 pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Result<Response, ApiError> {
-    let Query(ListQuery(query, page, pin)) = query;
+    let Query(ListQuery(query, skip, page, pin)) = query;
     let bound = Bound::sensors(&app.handle, &query);
-    let after = page.after.as_deref().map(|after| bound.position(after)).transpose()?;
+    let mut after = page.after.as_deref().map(|after| bound.position(after)).transpose()?;
     let (world, token) = pin.world(&app)?;
+    if skip > 0 {
+        after = world.view.place_behind(&query, after.as_ref(), skip, app.handle.clock().mono());
+    }
     let listed = app.handle.list_sensors(&world, &query, after.as_ref(), page.limit);
     let mono = app.handle.clock().mono();
     let sensors = listed.rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono)).collect();

@@ -109,6 +109,8 @@ fn filters() -> Vec<SensorFilter> {
         SensorFilter { name_prefix: text("A"), node: text("a"), attribute: text("celsius"), ..empty() },
         SensorFilter { name_prefix: text("ÖL"), ..empty() },
         SensorFilter { room: text("nowhere"), ..empty() },
+        SensorFilter { room: text(""), ..empty() },
+        SensorFilter { room: text(""), sensor_type: text("ecg"), ..empty() },
         SensorFilter { text: SearchText::new("AD"), ..empty() },
         SensorFilter { text: SearchText::new("sens"), ..empty() },
         SensorFilter { text: SearchText::new("sensor öl"), ..empty() },
