@@ -67,3 +67,14 @@ pub fn resident_bytes() -> u64 {
     let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1_024
 }
+
+/// The processor time that a process has taken so far, its own and the system's on its behalf; zero where the system does not say. The
+/// system counts in hundredths of a second.
+#[must_use]
+pub fn cpu_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name of the process, in parentheses, may hold anything.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}

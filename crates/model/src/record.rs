@@ -73,6 +73,15 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The sensor's id, where it is the key of one.
+    #[must_use]
+    pub fn sensor_id(&self) -> Option<SensorId> {
+        // All ids of entries follow one rule.
+        (self.kind == Kind::Sensor).then(|| SensorId::of_checked(Arc::clone(&self.id.0)))
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{:?}", self.kind.as_str(), &*self.id.0)

@@ -5,19 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{Generation, Key, Kind, NodeName, Origin, SensorId, Stamp};
-use sensocto_registry::{ChangeError, Event, EventKind, Mark, Output, RegisterError, Registration, Registry};
+use sensocto_model::{Generation, Key, NodeName, Origin, Record, Stamp};
+use sensocto_registry::{ChangeError, Event, EventKind, Mark, Now, Output, RegisterError, Registry};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Inbound, Purpose, Question, Reply};
-use crate::handle::{Command, Inner};
+use crate::handle::{BATCH_MAX, Command, Handle, Inner, LocalEntry};
 use crate::node::EndCause;
 use crate::world::{Batch, World};
 use crate::{hello, remote};
 
-/// Inputs that are taken in before their consequences are drawn: more make larger batches, and later ones.
-const TAKEN_AT_ONCE: usize = 512;
+/// Inputs that are taken in before their consequences are drawn: more make larger batches, and later ones. A batch of records counts as
+/// so many inputs.
+const TAKEN_AT_ONCE: usize = BATCH_MAX;
 /// Questions of other nodes that are answered at the same time. Further ones are turned away; their askers come back.
 const ANSWERS_MAX: usize = 20;
 /// Frames of answers that wait to be taken in. When it is full, the answer waits.
@@ -33,7 +34,7 @@ enum Answered {
 
 /// Replies to writes, held until the world that they led to is out: who has a mark can read what it stands for.
 enum Done {
-    Registered(oneshot::Sender<Result<Registration, RegisterError>>, Result<Registration, RegisterError>),
+    Registered(oneshot::Sender<Vec<Result<LocalEntry, RegisterError>>>, Vec<Result<LocalEntry, RegisterError>>),
     Updated(oneshot::Sender<Result<Mark, ChangeError>>, Result<Mark, ChangeError>),
     Confirmed(oneshot::Sender<bool>, bool),
 }
@@ -102,9 +103,14 @@ impl Driver {
 
     /// Takes in what has come meanwhile, so that one world and one delta stand for all of it.
     fn take_more(&mut self) {
-        for _ in 0..TAKEN_AT_ONCE {
+        let mut taken = 0;
+        while taken < TAKEN_AT_ONCE {
+            taken += 1;
             let mut some = false;
             if let Ok(command) = self.commands.try_recv() {
+                if let Command::Register { records, .. } = &command {
+                    taken += records.len();
+                }
                 self.take_command(command);
                 some = true;
             }
@@ -185,8 +191,7 @@ impl Driver {
             Output::Ask { to, id, frame } => self.ask(&to, id, frame),
             Output::Event(event) => {
                 if matches!(event.kind, EventKind::Unregistered(_))
-                    && event.key.kind == Kind::Sensor
-                    && let Ok(id) = SensorId::new(event.key.id.as_str())
+                    && let Some(id) = event.key.sensor_id()
                 {
                     self.inner.remote.forget(&id);
                 }
@@ -238,16 +243,9 @@ impl Driver {
     fn take_command(&mut self, command: Command) {
         let now = self.inner.clock.now();
         match command {
-            Command::Register { record, superseded, reply } => {
-                let key = record.key();
-                let result = self.registry.register(record, now);
-                if let Ok(registration) = &result {
-                    let before = self.holders.insert(key, (registration.stamp, superseded));
-                    if let Some((_, token)) = before {
-                        token.cancel();
-                    }
-                }
-                self.done.push(Done::Registered(reply, result));
+            Command::Register { records, reply } => {
+                let results = records.into_iter().map(|record| self.register(record, now)).collect();
+                self.done.push(Done::Registered(reply, results));
             }
             Command::Update { record, stamp, reply } => {
                 let result = self.registry.update(record, stamp);
@@ -264,6 +262,16 @@ impl Driver {
                 self.done.push(Done::Confirmed(reply, confirmed));
             }
         }
+    }
+
+    fn register(&mut self, record: Record, now: Now) -> Result<LocalEntry, RegisterError> {
+        let key = record.key();
+        let registration = self.registry.register(record, now)?;
+        let superseded = CancellationToken::new();
+        if let Some((_, token)) = self.holders.insert(key.clone(), (registration.stamp, superseded.clone())) {
+            token.cancel();
+        }
+        Ok(LocalEntry::new(Handle(Arc::clone(&self.inner)), key, registration, superseded))
     }
 
     /// Who is there is known all the time; the registry is told of it while this node takes part.

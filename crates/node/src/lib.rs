@@ -36,7 +36,7 @@ pub use breakers::{BreakerCause, BreakerHealth};
 pub use client_url::ClientUrl;
 pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
-pub use handle::{Handle, LocalEntry, WriteError};
+pub use handle::{BATCH_MAX, Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
 pub use hello::{MatrixRow, NodeLoad};
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};

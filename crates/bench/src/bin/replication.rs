@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sensocto_bench::{Times, sensor};
+use sensocto_bench::{Times, cpu_time, sensor};
 use sensocto_node::engine::{self, Inbound};
 use sensocto_node::{
     EventKind, Generation, Handle, Kind, LocalEntry, Next, Node, NodeConfig, NodeName, Origin, PeerConfig, PeerState,
@@ -20,6 +20,8 @@ use sensocto_node::{
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Registrations, and publications, that are timed one at a time.
 const SINGLE: usize = 2_000;
+/// Tasks that register one by one at the same time.
+const TASKS: usize = 256;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -227,38 +229,81 @@ async fn measure(entries: usize) -> Result<(), Failure> {
     println!("ratio: p50 {:.2}, p99 {:.2} (goal: at most 2)", ratio(0.5), ratio(0.99));
     wait_for(&mut members, 0)?;
 
-    let records: Vec<Record> = (0..entries).map(|number| sensor("s", number)).collect();
-    members.iter_mut().try_for_each(|member| member.say(&format!("count {entries}")))?;
-    let started = wall_ns();
-    let held = register_all(&handle, records).await?;
-    let last = members.iter_mut().map(Member::seen).collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
-    rate(&format!("register {entries} on A, until both others hold all"), entries, since(started, last));
-
+    let held = register_all(&handle, entries, &mut members).await?;
+    unregister_all(held, entries, &mut members)?;
+    let held = register_batch(&handle, entries, &mut members).await?;
     let started = wall_ns();
     let mut joining = start_member("d", listen)?;
     joining.say(&format!("count {entries}"))?;
     let seen = joining.seen()?;
     println!("a fourth node joins {entries} entries: {:.2?} from its process's start on", since(started, seen));
     drop(joining);
-
-    members.iter_mut().try_for_each(|member| member.say("count 0"))?;
-    let started = wall_ns();
-    drop(held);
-    let last = members.iter_mut().map(Member::seen).collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
-    rate(&format!("unregister {entries} on A, until both others have none"), entries, since(started, last));
+    unregister_all(held, entries, &mut members)?;
     drop(members);
     node.shutdown().await;
     Ok(())
+}
+
+/// Entries on their way from A to the others: when they set out, and what all processes had done by then.
+struct Run {
+    started: u128,
+    cpu: Vec<Duration>,
+}
+
+impl Run {
+    fn start(members: &mut [Member], count: usize) -> Result<Run, Failure> {
+        members.iter_mut().try_for_each(|member| member.say(&format!("count {count}")))?;
+        Ok(Run { started: wall_ns(), cpu: Run::cpu(members) })
+    }
+
+    fn cpu(members: &[Member]) -> Vec<Duration> {
+        std::iter::once(std::process::id())
+            .chain(members.iter().map(|member| member.child.id()))
+            .map(cpu_time)
+            .collect()
+    }
+
+    /// Waits until all members have said that they are there.
+    fn end(self, what: &str, entries: usize, members: &mut [Member]) -> Result<(), Failure> {
+        let seen = members.iter_mut().map(Member::seen).collect::<Result<Vec<_>, _>>()?;
+        let took = since(self.started, seen.into_iter().max().unwrap_or(0));
+        let cpu = Run::cpu(members).into_iter().zip(self.cpu).map(|(after, before)| after.saturating_sub(before));
+        let cpu: Vec<String> = cpu.map(|cpu| format!("{:.1}", cpu.as_secs_f64() * 1e6 / entries as f64)).collect();
+        let rate = entries as f64 / took.as_secs_f64();
+        println!("{what}: {rate:.0} entries/s ({took:.2?}); µs of processor an entry on A, B, C: {}", cpu.join(", "));
+        Ok(())
+    }
+}
+
+fn records(entries: usize) -> Vec<Record> {
+    (0..entries).map(|number| sensor("s", number)).collect()
+}
+
+fn unregister_all(held: Vec<LocalEntry>, entries: usize, members: &mut [Member]) -> Result<(), Failure> {
+    let run = Run::start(members, 0)?;
+    drop(held);
+    run.end(&format!("unregister {entries} on A, until both others have none"), entries, members)
+}
+
+/// Registers in one call.
+async fn register_batch(handle: &Handle, entries: usize, members: &mut [Member]) -> Result<Vec<LocalEntry>, Failure> {
+    let records = records(entries);
+    let run = Run::start(members, entries)?;
+    let held = handle.register_many(records).await.into_iter().collect::<Result<_, _>>()?;
+    run.end(&format!("register {entries} on A in one call, until both others hold all"), entries, members)?;
+    Ok(held)
 }
 
 fn start_member(name: &str, join: SocketAddr) -> Result<Member, Failure> {
     Member::start(&["member".to_owned(), name.to_owned(), free_address()?.to_string(), join.to_string()])
 }
 
-/// Registers from several tasks at once, as sockets do.
-async fn register_all(handle: &Handle, records: Vec<Record>) -> Result<Vec<LocalEntry>, Failure> {
+/// Registers one by one from several tasks at once, as sockets do.
+async fn register_all(handle: &Handle, entries: usize, members: &mut [Member]) -> Result<Vec<LocalEntry>, Failure> {
+    let records = records(entries);
+    let run = Run::start(members, entries)?;
     let mut tasks = tokio::task::JoinSet::new();
-    let share = records.len().div_ceil(256).max(1);
+    let share = records.len().div_ceil(TASKS).max(1);
     let mut records = records.into_iter();
     loop {
         let part: Vec<Record> = records.by_ref().take(share).collect();
@@ -278,11 +323,12 @@ async fn register_all(handle: &Handle, records: Vec<Record>) -> Result<Vec<Local
     while let Some(done) = tasks.join_next().await {
         held.extend(done??);
     }
+    run.end(
+        &format!("register {entries} on A one by one from {TASKS} tasks, until both others hold all"),
+        entries,
+        members,
+    )?;
     Ok(held)
-}
-
-fn rate(what: &str, entries: usize, took: Duration) {
-    println!("{what}: {:.0} entries/s ({took:.2?})", entries as f64 / took.as_secs_f64());
 }
 
 #[tokio::main]
