@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use imbl::OrdMap;
 
+use super::heads::Heads;
 use super::short_text::{ShortText, Sought};
 use super::{Held, Holding};
 
@@ -47,7 +48,7 @@ pub(crate) struct Moved {
 pub(crate) struct Table {
     labels: OrdMap<ShortText, Label>,
     rows: OrdMap<Label, Row>,
-    last_new: Label,
+    heads: Heads,
 }
 
 impl Table {
@@ -99,8 +100,8 @@ impl Table {
     /// Adds a row for an id that is not there. Whoever keeps labels moves those of `moved` first.
     pub(crate) fn insert(&mut self, id: &str, row: Row) -> (Label, Vec<Moved>) {
         let mut moved = Vec::new();
-        let label = match self.place(id) {
-            Some(label) => label,
+        let (label, head) = match self.place(id) {
+            Some(placed) => placed,
             None => {
                 moved = self.spread(id);
                 // After that there is room on both sides of the id.
@@ -109,27 +110,30 @@ impl Table {
         };
         self.labels.insert(ShortText::new(id), label);
         self.rows.insert(label, row);
-        self.last_new = label;
+        self.heads.go_on(head, label);
         (label, moved)
     }
 
-    /// A label between the neighbours of an id; `None` where there is none.
-    fn place(&self, id: &str) -> Option<Label> {
+    /// A label between the neighbours of an id, and the head of the run that it goes on; `None` where there is no room.
+    fn place(&self, id: &str) -> Option<(Label, Option<Label>)> {
         let before = self.labels.get_prev(&Sought(id)).map(|(_, label)| *label);
         let after = self.labels.get_next(&Sought(id)).map(|(_, label)| *label);
         match (before, after) {
-            (None, None) => Some(u64::MAX / 2),
+            (None, None) => Some((u64::MAX / 2, None)),
             (Some(before), None) => {
                 let room = u64::MAX - before;
-                (room > 0).then(|| before + STEP.min(room.div_ceil(2)))
+                (room > 0).then(|| (before + STEP.min(room.div_ceil(2)), Some(before)))
             }
-            (None, Some(after)) => (after > 0).then(|| after - STEP.min(after.div_ceil(2))),
+            (None, Some(after)) => (after > 0).then(|| (after - STEP.min(after.div_ceil(2)), Some(after))),
             (Some(before), Some(after)) => {
                 let half = (after - before) / 2;
-                // Half of the gap is used up by each of a run of ascending ids: a run goes in small steps instead.
-                let step = if before == self.last_new { half.min(SPREAD) } else { half };
-                let step = if after == self.last_new { (after - before) - half.min(SPREAD) } else { step };
-                (half > 0).then(|| before + step)
+                // Half of the gap is used up by each of a run of ids: a run goes in small steps instead.
+                let (label, head) = match (self.heads.has(before), self.heads.has(after)) {
+                    (true, false) => (before + half.min(SPREAD), Some(before)),
+                    (false, true) => (after - half.min(SPREAD), Some(after)),
+                    (true, true) | (false, false) => (before + half, None),
+                };
+                (half > 0).then_some((label, head))
             }
         }
     }
@@ -174,5 +178,29 @@ impl Table {
             moved.push(Moved { from: *from, to });
         }
         moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{entry, origin};
+
+    #[test]
+    fn runs_of_ids_side_by_side_get_labels_without_moving_their_neighbours() {
+        let mut table = Table::default();
+        let row = || Row {
+            holding: Holding::One(Held { origin: std::sync::Arc::new(origin("a", 1)), entry: entry("x", "x", 1).1 }),
+            changed: 0,
+        };
+        let mut moved = 0;
+        for number in 0..400 {
+            for run in 0..64 {
+                moved += table.insert(&format!("{run:02}-{number:03}"), row()).1.len();
+            }
+        }
+        assert!(moved < table.len() / 10, "{moved} of {} moved", table.len());
+        let labels: Vec<Label> = table.labels.values().copied().collect();
+        assert!(labels.is_sorted_by(|one, other| one < other));
     }
 }
