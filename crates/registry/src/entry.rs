@@ -33,7 +33,13 @@ pub enum Body {
 impl Entry {
     /// An entry of this node.
     pub(crate) fn new(record: Record, version: Version, stamp: Stamp) -> Entry {
-        let hash = SetHash::of(&record.key(), version, stamp, &record.encode());
+        let bytes = record.encode();
+        Entry::encoded(record, &bytes, version, stamp)
+    }
+
+    /// An entry of this node, whose record has these bytes.
+    pub(crate) fn encoded(record: Record, bytes: &[u8], version: Version, stamp: Stamp) -> Entry {
+        let hash = SetHash::of(&record.key(), version, stamp, bytes);
         Entry { version, stamp, body: Body::Readable(record), hash }
     }
 

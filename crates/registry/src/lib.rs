@@ -70,4 +70,11 @@ pub mod bench {
     pub fn apply(view: &mut View, origin: &Arc<Origin>, key: Key, new: Option<Arc<Entry>>) -> Option<Event> {
         view.apply(origin, key, new, Cause::Unregistered)
     }
+
+    /// The view as a reader gets it.
+    #[must_use]
+    pub fn snapshot(view: &mut View) -> View {
+        view.settle();
+        view.clone()
+    }
 }

@@ -49,12 +49,22 @@ impl OriginLog {
     }
 
     /// Registers or changes an entry.
+    #[cfg(test)]
     pub(crate) fn put(&mut self, key: Key, record: Record, stamp: Stamp) -> Arc<Entry> {
+        let bytes = record.encode();
+        self.put_encoded(key, record, &bytes, stamp)
+    }
+
+    /// Registers or changes an entry, whose record has these bytes.
+    pub(crate) fn put_encoded(&mut self, key: Key, record: Record, bytes: &[u8], stamp: Stamp) -> Arc<Entry> {
         if !(planted::is(Fault::UpdateKeepsVersion) && self.entries.get(&key).is_some()) {
             self.version = self.version.next();
         }
-        let record = if planted::is(Fault::FirstWriteWins) { self.first_record(&key, record) } else { record };
-        let entry = Arc::new(Entry::new(record, self.version, stamp));
+        let entry = Arc::new(if planted::is(Fault::FirstWriteWins) {
+            Entry::new(self.first_record(&key, record), self.version, stamp)
+        } else {
+            Entry::encoded(record, bytes, self.version, stamp)
+        });
         if let Some(old) = self.entries.insert(key.clone(), Arc::clone(&entry)) {
             self.by_version.remove(&old.version);
         }

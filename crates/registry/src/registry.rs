@@ -213,6 +213,7 @@ impl Registry {
             nodes.insert(self.me.node.clone(), self.local_node());
             self.view.set_nodes(nodes);
         }
+        self.view.settle();
         &self.view
     }
 
@@ -237,7 +238,7 @@ impl Registry {
     /// # Errors
     /// Names what is not allowed in the record.
     pub fn register(&mut self, record: Record, now: Now) -> Result<Registration, RegisterError> {
-        check(&record)?;
+        let bytes = check(&record)?;
         let key = record.key();
         // Later than whatever holds the key as far as this node knows, so that the newest registration wins even where clocks differ.
         let held = self.view.get(key.kind, key.id.as_str()).map_or(Stamp::default(), |held| held.entry.stamp);
@@ -247,7 +248,7 @@ impl Registry {
         let after = if planted::is(Fault::StampFromWall) { Stamp::default() } else { self.clock.max(held) };
         let stamp = after.after(now.wall_ms);
         self.clock = stamp;
-        let mark = self.put(key, record, stamp);
+        let mark = self.put(key, record, &bytes, stamp);
         Ok(Registration { stamp, mark })
     }
 
@@ -256,7 +257,7 @@ impl Registry {
     /// # Errors
     /// Another registration took its place, or the record is not allowed.
     pub fn update(&mut self, record: Record, stamp: Stamp) -> Result<Mark, ChangeError> {
-        check(&record).map_err(ChangeError::Refused)?;
+        let bytes = check(&record).map_err(ChangeError::Refused)?;
         let key = record.key();
         match self.log.entries().get(&key) {
             Some(entry) if entry.stamp == stamp => {
@@ -264,7 +265,7 @@ impl Registry {
                     reached::at(Point::UpdateSaidNothing);
                     return Ok(Mark { origin: Origin::clone(&self.me), version: entry.version });
                 }
-                Ok(self.put(key, record, stamp))
+                Ok(self.put(key, record, &bytes, stamp))
             }
             Some(_) | None => {
                 reached::at(Point::UpdateSuperseded);
@@ -273,8 +274,8 @@ impl Registry {
         }
     }
 
-    fn put(&mut self, key: Key, record: Record, stamp: Stamp) -> Mark {
-        let entry = self.log.put(key.clone(), record, stamp);
+    fn put(&mut self, key: Key, record: Record, bytes: &[u8], stamp: Stamp) -> Mark {
+        let entry = self.log.put_encoded(key.clone(), record, bytes, stamp);
         let me = Arc::clone(&self.me);
         self.show(&me, key, Some(entry), Cause::Unregistered);
         self.mark()
@@ -385,10 +386,11 @@ impl Registry {
     }
 }
 
-fn check(record: &Record) -> Result<(), RegisterError> {
+/// The bytes of a record that is allowed.
+fn check(record: &Record) -> Result<Vec<u8>, RegisterError> {
     record.validate().map_err(RegisterError::Invalid)?;
-    let bytes = record.encode().len();
-    if bytes > RECORD_BYTES_MAX { Err(RegisterError::TooLarge { bytes }) } else { Ok(()) }
+    let bytes = record.encode();
+    if bytes.len() > RECORD_BYTES_MAX { Err(RegisterError::TooLarge { bytes: bytes.len() }) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! A view is a value. Cloning it copies pointers, so that a reader keeps one world for as long as it likes and never waits for a
 //! writer.
 
+mod heads;
 mod index;
 mod people;
 mod postings;
 mod query;
 mod short_text;
+mod sorted;
 mod table;
 mod words;
 
@@ -250,7 +252,7 @@ impl View {
     /// How many sensors of one type there are.
     #[must_use]
     pub fn count_of_type(&self, sensor_type: &str) -> usize {
-        self.sensors.types.get(sensor_type).map_or(0, postings::Postings::len)
+        self.sensors.types.get(sensor_type).map_or(0, |labels| labels.len())
     }
 
     /// How many sensors each node shows, in the order of the names.
@@ -316,7 +318,13 @@ impl View {
         }
     }
 
-    /// Takes in what became of one entry at one origin, and says what that changed for a reader.
+    /// Makes the view readable: what changed since the last time is taken into the indexes.
+    pub(crate) fn settle(&mut self) {
+        self.sensors.settle();
+    }
+
+    /// Takes in what became of one entry at one origin, and says what that changed for a reader. Lists and counts are those of before
+    /// until the view is settled.
     pub(crate) fn apply(
         &mut self,
         origin: &Arc<Origin>,

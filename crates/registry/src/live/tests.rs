@@ -147,6 +147,7 @@ proptest! {
             let key = record.key();
             let entry = Arc::new(Entry::new(record, Version(at as u64 + 1), stamp(stamped)));
             let event = view.apply(&node, key, there.then_some(entry), Cause::Unregistered);
+            view.settle();
             live.take(event.as_slice());
         }
         tell_and_compare(&mut live, &view, &mut subscribers)?;
@@ -164,7 +165,9 @@ fn a_change_outside_of_a_window_is_not_told_to_it() {
     let put = |view: &mut View, id: u8, choice: u8, version: u64| {
         let record = record(id, choice);
         let entry = Arc::new(Entry::new(record.clone(), Version(version), stamp(1)));
-        view.apply(&a, record.key(), Some(entry), Cause::Unregistered).expect("an event")
+        let event = view.apply(&a, record.key(), Some(entry), Cause::Unregistered).expect("an event");
+        view.settle();
+        event
     };
     (0..30).for_each(|id| drop(put(&mut view, id, 0, 1)));
     let mut live = Live::default();
@@ -182,6 +185,7 @@ fn a_change_outside_of_a_window_is_not_told_to_it() {
     assert!(live.totals().is_empty());
     let left = Key::sensor(&SensorId::new("s03").expect("an id"));
     live.take(view.apply(&a, left, None, Cause::NodeGone).as_slice());
+    view.settle();
     let (id, difference) = live.differences(&view).pop().expect("told");
     assert_eq!((id, difference.left[0].cause), (first, LeftCause::Gone(Cause::NodeGone)));
     assert_eq!((difference.entered[0].0, difference.entered[0].1.id()), (9, "s10"));

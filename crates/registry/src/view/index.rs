@@ -1,24 +1,30 @@
 //! What the lists are answered from: the entries by type, connector, node, room and attribute, by name and by last change, and the
-//! people and rooms that entries name. All of it is kept with each change; nothing is computed by a reader.
+//! people and rooms that entries name. Nothing of it is computed by a reader: what changed is gathered, and taken in before a reader
+//! gets the view.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 use sensocto_model::{Attributes, Origin, Presence, Sensor};
 
 use super::Held;
-use super::postings::FieldIndex;
+use super::postings::{FieldEdits, FieldIndex};
 use super::query::room_of;
 use super::short_text::{ShortText, Sought};
+use super::sorted::{Edit, Sorted};
 use super::table::{Label, Moved, Row};
-use super::words::WordIndex;
+use super::words::{self, WordIndex};
 
 /// A name as names are ordered and looked for: in lower case.
 #[must_use]
 pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
+
+/// Changed entries whose lines are gathered at most; then they are taken in although nobody has asked for the view.
+const GATHERED_MAX: usize = 4_096;
 
 /// The sensors by everything that lists ask for.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +33,26 @@ pub(crate) struct SensorIndex {
     pub(crate) connectors: FieldIndex,
     pub(crate) rooms: FieldIndex,
     pub(crate) attributes: FieldIndex,
-    pub(crate) origins: OrdMap<Arc<Origin>, OrdSet<Label>>,
-    pub(crate) names: OrdSet<(ShortText, Label)>,
+    pub(crate) origins: OrdMap<Arc<Origin>, Sorted<Label>>,
+    pub(crate) names: Sorted<(ShortText, Label)>,
     pub(crate) words: WordIndex,
-    pub(crate) changes: OrdMap<u64, Label>,
+    pub(crate) changes: Sorted<(u64, Label)>,
+    /// What a batch of changes makes of one leaf is written once: nothing here is in the indexes yet.
+    gathered: Gathered,
+}
+
+/// Lines of the indexes that come and go.
+#[derive(Debug, Clone, Default)]
+struct Gathered {
+    entries: usize,
+    types: FieldEdits,
+    connectors: FieldEdits,
+    rooms: FieldEdits,
+    attributes: FieldEdits,
+    origins: BTreeMap<Arc<Origin>, Vec<Edit<Label>>>,
+    names: Vec<Edit<(ShortText, Label)>>,
+    words: Vec<Edit<(u64, Label)>>,
+    changes: Vec<Edit<(u64, Label)>>,
 }
 
 /// A sensor at a place.
@@ -52,75 +74,54 @@ impl<'a> Placed<'a> {
 }
 
 impl SensorIndex {
-    /// Takes in that a sensor was at one place and is at another; `None` is nowhere. What is the same in both is not touched.
+    /// Notes that a sensor was at one place and is at another; `None` is nowhere. What is the same in both is not touched.
     pub(crate) fn update<'a>(&mut self, before: Option<Placed<'a>>, after: Option<Placed<'a>>) {
+        let gathered = &mut self.gathered;
+        gathered.entries += 1;
         let was = before.and_then(|placed| Some((placed, placed.sensor()?)));
         let is = after.and_then(|placed| Some((placed, placed.sensor()?)));
-        field(&mut self.types, was, is, |sensor| Some(&sensor.sensor_type));
-        field(&mut self.connectors, was, is, |sensor| Some(sensor.connector_id.as_str()));
-        field(&mut self.rooms, was, is, |sensor| Some(room_of(sensor)));
-        self.update_attributes(was, is);
-        self.update_origin(before, after);
-        self.update_name(was, is);
+        field(&mut gathered.types, was, is, |sensor| Some(&sensor.sensor_type));
+        field(&mut gathered.connectors, was, is, |sensor| Some(sensor.connector_id.as_str()));
+        field(&mut gathered.rooms, was, is, |sensor| Some(room_of(sensor)));
+        gathered.update_attributes(was, is);
+        gathered.update_origin(before, after);
+        gathered.update_name(was, is);
         let labelled = |(placed, sensor): (Placed<'a>, &'a Sensor)| (placed.label, sensor);
-        self.words.update(was.map(labelled), is.map(labelled));
-        if before.map(|placed| (placed.changed, placed.label)) != after.map(|placed| (placed.changed, placed.label)) {
-            if let Some(placed) = before {
-                self.changes.remove(&placed.changed);
-            }
-            if let Some(placed) = after {
-                self.changes.insert(placed.changed, placed.label);
-            }
+        words::note(&mut gathered.words, was.map(labelled), is.map(labelled));
+        let change = |placed: Placed<'_>| (placed.changed, placed.label);
+        if before.map(change) != after.map(change) {
+            gathered.changes.extend(before.map(|placed| (change(placed), false)));
+            gathered.changes.extend(after.map(|placed| (change(placed), true)));
+        }
+        if gathered.entries >= GATHERED_MAX {
+            self.settle();
         }
     }
 
-    fn update_attributes(&mut self, was: Option<(Placed<'_>, &Sensor)>, is: Option<(Placed<'_>, &Sensor)>) {
-        let moved = was.map(|(placed, _)| placed.label) != is.map(|(placed, _)| placed.label);
-        let (old, new) = (was.map(|(_, sensor)| &sensor.attributes), is.map(|(_, sensor)| &sensor.attributes));
-        let had =
-            |attributes: Option<&Attributes>, id| attributes.is_some_and(|attributes| attributes.get(id).is_some());
-        if let Some((placed, sensor)) = was {
-            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(new, id)) {
-                self.attributes.remove(id.as_str(), placed.label);
-            }
-        }
-        if let Some((placed, sensor)) = is {
-            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(old, id)) {
-                self.attributes.insert(id.as_str(), placed.label);
-            }
-        }
-    }
-
-    fn update_origin(&mut self, before: Option<Placed<'_>>, after: Option<Placed<'_>>) {
-        let place = |placed: &Placed<'_>| (placed.label, Arc::as_ptr(&placed.held.origin));
-        if before.as_ref().map(place) == after.as_ref().map(place) {
+    /// Takes in everything that was noted: after this the indexes are those of the table.
+    pub(crate) fn settle(&mut self) {
+        if self.gathered.entries == 0 {
             return;
         }
-        if let Some(placed) = before
-            && let Some(labels) = self.origins.get_mut(&placed.held.origin)
-        {
-            labels.remove(&placed.label);
-            if labels.is_empty() {
-                self.origins.remove(&placed.held.origin);
+        let gathered = std::mem::take(&mut self.gathered);
+        self.types.take(gathered.types);
+        self.connectors.take(gathered.connectors);
+        self.rooms.take(gathered.rooms);
+        self.attributes.take(gathered.attributes);
+        for (origin, edits) in gathered.origins {
+            let mut labels = self.origins.remove(&origin).unwrap_or_default();
+            labels.edit(edits);
+            if labels.len() > 0 {
+                self.origins.insert(origin, labels);
             }
         }
-        if let Some(placed) = after {
-            self.origins.entry(Arc::clone(&placed.held.origin)).or_default().insert(placed.label);
-        }
+        self.names.edit(gathered.names);
+        self.words.take(gathered.words);
+        self.changes.edit(gathered.changes);
     }
 
-    fn update_name(&mut self, was: Option<(Placed<'_>, &Sensor)>, is: Option<(Placed<'_>, &Sensor)>) {
-        let name = |(placed, sensor): (Placed<'_>, &Sensor)| (placed.label, fold(&sensor.sensor_name));
-        let (old, new) = (was.map(name), is.map(name));
-        if old == new {
-            return;
-        }
-        if let Some((label, name)) = old {
-            self.names.remove(&(ShortText::new(&name), label));
-        }
-        if let Some((label, name)) = new {
-            self.names.insert((ShortText::new(&name), label));
-        }
+    pub(crate) fn is_settled(&self) -> bool {
+        self.gathered.entries == 0
     }
 
     /// Takes in that rows got other labels. All leave before the first comes back: a new label may be another's old one.
@@ -146,13 +147,60 @@ pub(crate) fn named<'a>(
         Bound::Included(place) | Bound::Excluded(place) => *place >= first,
     };
     let start = if behind { start } else { Bound::Included(first) };
-    let names = index.names.range::<_, (ShortText, Label)>((start, Bound::Unbounded));
+    let names = index.names.from(|line| match &start {
+        Bound::Unbounded => false,
+        Bound::Included(place) => line < place,
+        Bound::Excluded(place) => line <= place,
+    });
     names.take_while(move |(name, _)| name.starts_with(prefix))
 }
 
-/// Keeps the index of one field of at most one value.
+impl Gathered {
+    fn update_attributes(&mut self, was: Option<(Placed<'_>, &Sensor)>, is: Option<(Placed<'_>, &Sensor)>) {
+        let moved = was.map(|(placed, _)| placed.label) != is.map(|(placed, _)| placed.label);
+        let (old, new) = (was.map(|(_, sensor)| &sensor.attributes), is.map(|(_, sensor)| &sensor.attributes));
+        let had =
+            |attributes: Option<&Attributes>, id| attributes.is_some_and(|attributes| attributes.get(id).is_some());
+        if let Some((placed, sensor)) = was {
+            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(new, id)) {
+                self.attributes.add(id.as_str(), (placed.label, false));
+            }
+        }
+        if let Some((placed, sensor)) = is {
+            for (id, _) in sensor.attributes.iter().filter(|(id, _)| moved || !had(old, id)) {
+                self.attributes.add(id.as_str(), (placed.label, true));
+            }
+        }
+    }
+
+    fn update_origin(&mut self, before: Option<Placed<'_>>, after: Option<Placed<'_>>) {
+        let place = |placed: &Placed<'_>| (placed.label, Arc::as_ptr(&placed.held.origin));
+        if before.as_ref().map(place) == after.as_ref().map(place) {
+            return;
+        }
+        for (placed, there) in
+            before.map(|placed| (placed, false)).into_iter().chain(after.map(|placed| (placed, true)))
+        {
+            self.origins.entry(Arc::clone(&placed.held.origin)).or_default().push((placed.label, there));
+        }
+    }
+
+    fn update_name(&mut self, was: Option<(Placed<'_>, &Sensor)>, is: Option<(Placed<'_>, &Sensor)>) {
+        let same = |(one, other): ((Placed<'_>, &Sensor), (Placed<'_>, &Sensor))| {
+            one.0.label == other.0.label && one.1.sensor_name == other.1.sensor_name
+        };
+        if was.zip(is).is_some_and(same) {
+            return;
+        }
+        let line = |(placed, sensor): (Placed<'_>, &Sensor)| (ShortText::new(&fold(&sensor.sensor_name)), placed.label);
+        self.names.extend(was.map(|was| (line(was), false)));
+        self.names.extend(is.map(|is| (line(is), true)));
+    }
+}
+
+/// Notes what changes in the index of one field of at most one value.
 fn field<'a>(
-    index: &mut FieldIndex,
+    edits: &mut FieldEdits,
     was: Option<(Placed<'_>, &'a Sensor)>,
     is: Option<(Placed<'_>, &'a Sensor)>,
     value: impl Fn(&'a Sensor) -> Option<&'a str>,
@@ -163,10 +211,10 @@ fn field<'a>(
         return;
     }
     if let Some((label, value)) = old {
-        index.remove(value, label);
+        edits.add(value, (label, false));
     }
     if let Some((label, value)) = new {
-        index.insert(value, label);
+        edits.add(value, (label, true));
     }
 }
 
@@ -210,10 +258,10 @@ impl Whereabouts {
         let place = |(label, presence): (Label, &Presence)| (label, presence.user_id.clone());
         if was.map(place) != is.map(place) {
             if let Some((label, presence)) = was {
-                self.people.remove(presence.user_id.as_str(), label);
+                self.people.change(presence.user_id.as_str(), (label, false));
             }
             if let Some((label, presence)) = is {
-                self.people.insert(presence.user_id.as_str(), label);
+                self.people.change(presence.user_id.as_str(), (label, true));
             }
         }
         let here = |presence: &Presence| (presence.room_id.clone(), presence.user_id.clone());
@@ -254,12 +302,12 @@ impl Whereabouts {
         let presence = |label| row(label).and_then(|row| row.winner().entry.record()?.as_presence());
         for Moved { from, to } in moved {
             if let Some(presence) = presence(*to) {
-                self.people.remove(presence.user_id.as_str(), *from);
+                self.people.change(presence.user_id.as_str(), (*from, false));
             }
         }
         for Moved { to, .. } in moved {
             if let Some(presence) = presence(*to) {
-                self.people.insert(presence.user_id.as_str(), *to);
+                self.people.change(presence.user_id.as_str(), (*to, true));
             }
         }
     }

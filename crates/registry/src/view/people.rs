@@ -92,9 +92,9 @@ impl View {
     #[must_use]
     pub fn person(&self, user_id: &str) -> Option<Person<'_>> {
         let table = &self.tables[Kind::Presence.index()];
-        let labels = self.whereabouts.people.get(user_id)?.after(None);
+        let labels = self.whereabouts.people.get(user_id)?.iter();
         let connections = labels.filter_map(|label| {
-            let held = table.row(label)?.winner();
+            let held = table.row(*label)?.winner();
             Some((held, held.entry.record().and_then(Record::as_presence)?))
         });
         Some(Person { user_id: user_id.to_owned(), connections: connections.collect() })

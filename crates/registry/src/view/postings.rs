@@ -1,77 +1,29 @@
-//! Which entries have one value: a sorted set of labels that is small while it has few.
+//! Which entries have one value.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 
 use super::short_text::{ShortText, Sought};
+use super::sorted::{Edit, Sorted};
 use super::table::Label;
 
-/// Labels that are kept as one block. Above it, a tree copies less for each change.
-const FEW_MAX: usize = 32;
-
 /// The labels of the entries with one value, in order.
-#[derive(Debug, Clone)]
-pub(crate) enum Postings {
-    Few(Arc<[Label]>),
-    Many(OrdSet<Label>),
+pub(crate) type Postings = Sorted<Label>;
+
+/// The labels of a set behind one of them.
+pub(crate) fn labels_after(labels: &Sorted<Label>, after: Option<Label>) -> impl Iterator<Item = Label> + '_ {
+    labels.from(move |label| after.is_some_and(|after| *label <= after)).copied()
 }
 
-impl Postings {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Postings::Few(labels) => labels.len(),
-            Postings::Many(labels) => labels.len(),
-        }
-    }
+/// Changes of the postings of one field that wait to be taken in, by value.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FieldEdits(BTreeMap<ShortText, Vec<Edit<Label>>>);
 
-    pub(crate) fn after(&self, after: Option<Label>) -> Box<dyn Iterator<Item = Label> + '_> {
-        match self {
-            Postings::Few(labels) => {
-                let start = after.map_or(0, |after| labels.partition_point(|label| *label <= after));
-                Box::new(labels[start..].iter().copied())
-            }
-            Postings::Many(labels) => {
-                let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-                Box::new(labels.range::<_, Label>((start, Bound::Unbounded)).copied())
-            }
-        }
-    }
-
-    fn insert(&mut self, label: Label) {
-        match self {
-            Postings::Few(labels) => {
-                let Err(at) = labels.binary_search(&label) else { return };
-                if labels.len() == FEW_MAX {
-                    let mut many: OrdSet<Label> = labels.iter().copied().collect();
-                    many.insert(label);
-                    *self = Postings::Many(many);
-                } else {
-                    *labels = labels[..at].iter().chain([&label]).chain(&labels[at..]).copied().collect();
-                }
-            }
-            Postings::Many(labels) => {
-                labels.insert(label);
-            }
-        }
-    }
-
-    fn remove(&mut self, label: Label) {
-        match self {
-            Postings::Few(labels) => {
-                if let Ok(at) = labels.binary_search(&label) {
-                    *labels = labels[..at].iter().chain(&labels[at + 1..]).copied().collect();
-                }
-            }
-            Postings::Many(labels) => {
-                labels.remove(&label);
-                // Half of the limit, so that one entry that comes and goes does not rebuild it each time.
-                if labels.len() <= FEW_MAX / 2 {
-                    *self = Postings::Few(labels.iter().copied().collect());
-                }
-            }
-        }
+impl FieldEdits {
+    pub(crate) fn add(&mut self, value: &str, edit: Edit<Label>) {
+        self.0.entry(ShortText::new(value)).or_default().push(edit);
     }
 }
 
@@ -89,20 +41,30 @@ impl FieldIndex {
         self.0.len()
     }
 
-    pub(crate) fn insert(&mut self, value: &str, label: Label) {
-        match self.0.get_mut(&Sought(value)) {
-            Some(postings) => postings.insert(label),
-            None => {
-                self.0.insert(ShortText::new(value), Postings::Few(Arc::from([label])));
-            }
+    /// Takes in what has changed.
+    pub(crate) fn take(&mut self, edits: FieldEdits) {
+        for (value, edits) in edits.0 {
+            self.edit(value, edits);
         }
     }
 
-    pub(crate) fn remove(&mut self, value: &str, label: Label) {
-        let Some(postings) = self.0.get_mut(&Sought(value)) else { return };
-        postings.remove(label);
+    /// Takes in one change at once.
+    pub(crate) fn change(&mut self, value: &str, edit: Edit<Label>) {
+        self.edit(ShortText::new(value), vec![edit]);
+    }
+
+    fn edit(&mut self, value: ShortText, edits: Vec<Edit<Label>>) {
+        let Some(postings) = self.0.get_mut(&value) else {
+            let mut postings = Postings::default();
+            postings.edit(edits);
+            if postings.len() > 0 {
+                self.0.insert(value, postings);
+            }
+            return;
+        };
+        postings.edit(edits);
         if postings.len() == 0 {
-            self.0.remove(&Sought(value));
+            self.0.remove(&value);
         }
     }
 
@@ -119,29 +81,23 @@ impl FieldIndex {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
     use super::*;
 
-    proptest! {
-        #[test]
-        fn postings_are_a_sorted_set_however_many(steps in proptest::collection::vec((any::<bool>(), 0_u64..80), 0..300)) {
-            let mut index = FieldIndex::default();
-            let mut model = BTreeSet::new();
-            for (insert, label) in steps {
-                if insert {
-                    index.insert("x", label);
-                    model.insert(label);
-                } else {
-                    index.remove("x", label);
-                    model.remove(&label);
-                }
-                prop_assert_eq!(index.get("x").map_or(0, Postings::len), model.len());
-            }
-            let labels: Vec<Label> = index.get("x").into_iter().flat_map(|postings| postings.after(Some(20))).collect();
-            prop_assert_eq!(labels, model.range(21..).copied().collect::<Vec<_>>());
-        }
+    #[test]
+    fn a_value_is_there_while_an_entry_has_it() {
+        let mut index = FieldIndex::default();
+        index.change("x", (7, true));
+        let mut edits = FieldEdits::default();
+        edits.add("x", (9, true));
+        edits.add("y", (9, true));
+        edits.add("x", (7, false));
+        edits.add("y", (9, false));
+        edits.add("z", (3, false));
+        index.take(edits);
+        assert_eq!(index.counts().collect::<Vec<_>>(), [("x".to_owned(), 1)]);
+        let labels: Vec<Label> = index.get("x").into_iter().flat_map(|labels| labels_after(labels, Some(7))).collect();
+        assert_eq!(labels, [9]);
+        index.change("x", (9, false));
+        assert_eq!(index.len(), 0);
     }
 }

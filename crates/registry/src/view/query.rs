@@ -5,12 +5,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::OrdSet;
 use sensocto_model::{Kind, Origin, Record, RoomId, Sensor};
 
 use super::index::{SensorIndex, fold, named};
-use super::postings::Postings;
+use super::postings::{Postings, labels_after};
 use super::short_text::ShortText;
+use super::sorted::Sorted;
 use super::table::{Label, Row, Table};
 use super::words::SearchText;
 use super::{Freshness, Held, View};
@@ -196,7 +196,7 @@ pub struct Found<'a> {
 enum Source<'a> {
     All,
     Value(&'a Postings),
-    Origins(Vec<&'a OrdSet<Label>>),
+    Origins(Vec<&'a Sorted<Label>>),
     Names,
     /// What was found by words, in order.
     Labels(Vec<Label>),
@@ -265,6 +265,7 @@ impl View {
 impl<'a, 'q> Search<'a, 'q> {
     /// `None` where an index shows that nothing passes. Words are looked up where that finds no more than `words_max` sensors.
     fn new(view: &'a View, query: &'q SensorQuery, mono: Duration, words_max: usize) -> Option<Search<'a, 'q>> {
+        debug_assert!(view.sensors.is_settled(), "a view is settled before anybody reads it");
         let (table, index) = (&view.tables[Kind::Sensor.index()], &view.sensors);
         let filter = &query.filter;
         let mut sources: Vec<(usize, Source<'a>)> = Vec::new();
@@ -350,7 +351,7 @@ impl<'a, 'q> Search<'a, 'q> {
     fn candidates(&self, after: Option<Label>) -> Box<dyn Iterator<Item = Label> + '_> {
         match &self.source {
             Source::All => Box::new(self.table.rows_after(after).map(|(label, _)| label)),
-            Source::Value(postings) => postings.after(after),
+            Source::Value(postings) => Box::new(labels_after(postings, after)),
             Source::Origins(sets) => merged(sets, after),
             Source::Names => {
                 let prefix = self.prefix.as_deref().unwrap_or_default();
@@ -380,10 +381,11 @@ impl<'a, 'q> Search<'a, 'q> {
         let rows: Box<dyn Iterator<Item = Label> + '_> = match (self.query.order, after) {
             (Order::Changed, after) => {
                 let end = match after {
-                    Some(Position::Changed(changed)) => Bound::Excluded(*changed),
-                    Some(Position::Id(_) | Position::Name { .. }) | None => Bound::Unbounded,
+                    Some(Position::Changed(changed)) => Some(*changed),
+                    Some(Position::Id(_) | Position::Name { .. }) | None => None,
                 };
-                Box::new(self.index.changes.range::<_, u64>((Bound::Unbounded, end)).rev().map(|(_, label)| *label))
+                let before = self.index.changes.back_from(|(changed, _)| end.is_none_or(|end| *changed < end));
+                Box::new(before.map(|(_, label)| *label))
             }
             (Order::Id | Order::Name, after) => {
                 let start = match after {
@@ -407,13 +409,11 @@ fn line(row: &Row) -> Line<'_> {
 }
 
 /// The labels of several sets that have none in common, in order. There are as many sets as starts of nodes.
-fn merged<'a>(sets: &[&'a OrdSet<Label>], after: Option<Label>) -> Box<dyn Iterator<Item = Label> + 'a> {
-    let start = || after.map_or(Bound::Unbounded, Bound::Excluded);
+fn merged<'a>(sets: &[&'a Sorted<Label>], after: Option<Label>) -> Box<dyn Iterator<Item = Label> + 'a> {
     if let [only] = sets {
-        return Box::new(only.range::<_, Label>((start(), Bound::Unbounded)).copied());
+        return Box::new(labels_after(only, after));
     }
-    let ranges = sets.iter().map(|set| set.range::<_, Label>((start(), Bound::Unbounded)).copied().peekable());
-    let mut ranges: Vec<_> = ranges.collect();
+    let mut ranges: Vec<_> = sets.iter().map(|set| labels_after(set, after).peekable()).collect();
     Box::new(std::iter::from_fn(move || {
         let heads = ranges.iter_mut().enumerate().filter_map(|(at, range)| Some((*range.peek()?, at)));
         let (_, at) = heads.min()?;

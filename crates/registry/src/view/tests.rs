@@ -16,11 +16,15 @@ fn held(node: &str, generation: u64, id: &str, stamp: Stamp) -> (Arc<Origin>, Ke
 }
 
 fn show(view: &mut View, (origin, key, entry): &(Arc<Origin>, Key, Arc<Entry>)) -> Option<Event> {
-    view.apply(origin, key.clone(), Some(Arc::clone(entry)), Cause::Unregistered)
+    let event = view.apply(origin, key.clone(), Some(Arc::clone(entry)), Cause::Unregistered);
+    view.settle();
+    event
 }
 
 fn hide(view: &mut View, (origin, key, _): &(Arc<Origin>, Key, Arc<Entry>)) -> Option<Event> {
-    view.apply(origin, key.clone(), None, Cause::Unregistered)
+    let event = view.apply(origin, key.clone(), None, Cause::Unregistered);
+    view.settle();
+    event
 }
 
 fn owner(view: &View, id: &str) -> Option<String> {

@@ -5,10 +5,10 @@
 
 use std::ops::{Bound, RangeInclusive};
 
-use imbl::OrdSet;
 use sensocto_model::Sensor;
 
 use super::index::{SensorIndex, fold, named};
+use super::sorted::{Edit, Sorted};
 use super::table::{Label, Table};
 
 /// Words of a name, and of an id, that are searched. Those behind them are not found.
@@ -135,30 +135,31 @@ fn lines(table: &Table, index: &SensorIndex, word: &str, range: RangeInclusive<u
 
 /// The words of sensors that neither the order of names nor that of ids leads to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WordIndex(OrdSet<(u64, Label)>);
+pub(crate) struct WordIndex(Sorted<(u64, Label)>);
 
 impl WordIndex {
-    /// Takes in that a sensor was there and is there; what is the same in both is not touched.
-    pub(super) fn update(&mut self, was: Option<(Label, &Sensor)>, is: Option<(Label, &Sensor)>) {
-        fn facts((label, sensor): (Label, &Sensor)) -> (Label, &str, &str) {
-            (label, sensor.sensor_id.as_str(), &sensor.sensor_name)
-        }
-        if was.map(facts) == is.map(facts) {
-            return;
-        }
-        let (old, new) = (was.map(numbers).unwrap_or_default(), is.map(numbers).unwrap_or_default());
-        for line in old.iter().filter(|line| new.binary_search(line).is_err()) {
-            self.0.remove(line);
-        }
-        for line in new.iter().filter(|line| old.binary_search(line).is_err()) {
-            self.0.insert(*line);
-        }
+    /// Takes in what was noted.
+    pub(super) fn take(&mut self, edits: Vec<Edit<(u64, Label)>>) {
+        self.0.edit(edits);
     }
 
     fn within(&self, range: RangeInclusive<u64>) -> impl Iterator<Item = Label> + '_ {
         let (first, last) = range.into_inner();
-        self.0.range((first, Label::MIN)..=(last, Label::MAX)).map(|(_, label)| *label)
+        let lines = self.0.from(move |(number, _)| *number < first);
+        lines.take_while(move |(number, _)| *number <= last).map(|(_, label)| *label)
     }
+}
+
+/// Notes that a sensor was there and is there; what is the same in both is not touched.
+pub(super) fn note(edits: &mut Vec<Edit<(u64, Label)>>, was: Option<(Label, &Sensor)>, is: Option<(Label, &Sensor)>) {
+    fn facts((label, sensor): (Label, &Sensor)) -> (Label, &str, &str) {
+        (label, sensor.sensor_id.as_str(), &sensor.sensor_name)
+    }
+    if was.map(facts) == is.map(facts) {
+        return;
+    }
+    edits.extend(was.into_iter().flat_map(numbers).map(|line| (line, false)));
+    edits.extend(is.into_iter().flat_map(numbers).map(|line| (line, true)));
 }
 
 /// The lines of a sensor, in order and each once.

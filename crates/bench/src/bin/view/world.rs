@@ -100,7 +100,7 @@ impl Maps {
             for (at, (key, entry)) in world.sensors.iter().enumerate() {
                 bench::apply(&mut view, world.origin(at), key.clone(), Some(Arc::clone(entry)));
             }
-            view
+            bench::snapshot(&mut view)
         });
         let keys = || world.sensors.iter().enumerate().map(|(at, (key, _))| (key.id.clone(), held(at)));
         let hash = built("hash map", count, || keys().collect());

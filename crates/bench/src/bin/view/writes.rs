@@ -76,7 +76,7 @@ pub(crate) fn changes(world: &World, maps: Maps, count: usize) {
     let one = &facts[..facts.len().min(10_000)];
     let time = each(one, |(at, key, entry)| {
         black_box(bench::apply(&mut view, world.origin(*at), key.clone(), entry.clone()));
-        black_box(view.clone());
+        black_box(bench::snapshot(&mut view));
     });
     println!("{:<52} {} each", "a snapshot after each single change", shown(time));
 }
@@ -95,7 +95,7 @@ pub(crate) fn live(world: &World, view: &mut View, changes: &[Change], queries: 
     for batch in changes.chunks(BATCH) {
         let apply = |(at, key, entry): &Change| bench::apply(view, world.origin(*at), key.clone(), entry.clone());
         let events: Vec<Event> = batch.iter().filter_map(apply).collect();
-        snapshot = view.clone();
+        snapshot = bench::snapshot(view);
         live.take(&events);
         told += live.differences(&snapshot).len() + live.totals().len();
     }
@@ -118,7 +118,7 @@ fn in_batches(world: &World, view: &mut View, changes: &[Change]) -> Duration {
         for (at, key, entry) in batch {
             black_box(bench::apply(view, world.origin(*at), key.clone(), entry.clone()));
         }
-        snapshot = view.clone();
+        snapshot = bench::snapshot(view);
     }
     let each = start.elapsed() / changes.len().max(1) as u32;
     drop(snapshot);
@@ -144,7 +144,7 @@ pub(crate) fn steadily(
         for (at, key, entry) in batch {
             black_box(bench::apply(&mut view, world.origin(*at), key.clone(), entry.clone()));
         }
-        shared.store(Arc::new(view.clone()));
+        shared.store(Arc::new(bench::snapshot(&mut view)));
         done.fetch_add(batch.len() as u64, Ordering::Relaxed);
         next += Duration::from_millis(10);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));

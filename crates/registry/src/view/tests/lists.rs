@@ -83,6 +83,10 @@ fn run(steps: &[Step]) -> (View, Vec<Key>) {
         let key = record.key();
         let entry = Arc::new(Entry::new(record, Version(at as u64 + 1), stamp(stamped)));
         let event = view.apply(&node, key.clone(), (!gone).then_some(entry), Cause::Unregistered);
+        // Whatever changes are gathered before a reader comes.
+        if at % 7 < 2 {
+            view.settle();
+        }
         if event.is_some() {
             changed.retain(|other| *other != key);
             changed.push(key);
@@ -91,6 +95,7 @@ fn run(steps: &[Step]) -> (View, Vec<Key>) {
     let nodes = [("a", PeerState::Local), ("b", PeerState::Alive), ("c", PeerState::Unreachable)];
     let nodes = nodes.map(|(node, state)| (name(node), node_view(node, state, Some(ms(9_000)))));
     view.set_nodes(nodes.into_iter().collect());
+    view.settle();
     (view, changed)
 }
 
@@ -220,6 +225,7 @@ fn ids_that_come_in_any_order_keep_it_where_labels_run_out() {
         let key = Key::sensor(&SensorId::new(&id).expect("an id"));
         let entry = Arc::new(Entry::new(sensor(&id, ""), Version(1), stamp(1)));
         view.apply(&a, key, Some(entry), Cause::Unregistered);
+        view.settle();
     };
     add("a".to_owned());
     add("c".to_owned());
@@ -254,6 +260,7 @@ fn words_that_most_names_have_lead_to_the_same_lists() {
             Entry::new(sensor(&format!("s-{number}"), &format!("Greenhouse {number} {side}")), Version(1), stamp(1));
         view.apply(&a, key, Some(Arc::new(entry)), Cause::Unregistered);
     }
+    view.settle();
     let query = |text: &str, order| SensorQuery {
         filter: SensorFilter { text: SearchText::new(text), ..SensorFilter::default() },
         order,
