@@ -74,6 +74,14 @@ test("the cluster is told node by node, with what is stale and why", { skip }, a
   await shown(page.locator("#cluster-proof", { hasText: "proved to be the same on all 2 nodes" }));
   await shown(page.locator(".copyable code", { hasText: `sensocto cluster status --url ${b.url}` }));
   assert.equal(await page.locator(".picture-node").count(), 2);
+  for (const name of ["a", "b"]) {
+    await shown(page.locator(`.node-row[data-node="${name}"] [data-column="Load"]`, { hasText: /^(Normal|Elevated|High|Critical)CPU \d+ %, memory .*\d+ %, queues \d+ %$/ }));
+  }
+  await lobby.go("#/sensor/greenhouse");
+  await shown(page.locator("#sensor-why", { hasText: /Owner.*a, since.*Seen by b.*ago.*Seen by a.*ago/ }));
+  await shown(page.locator("#sensor-pressure", { hasText: /Its connector gathers for.*Load of a/ }));
+  await lobby.go("#/cluster");
+  await shown(page.locator(".picture-node"));
   a.freeze();
   try {
     await shown(page.locator('.picture-node:is([data-freshness="stale"], [data-freshness="orphaned"])'));
@@ -141,9 +149,17 @@ const VIEWS = {
   cluster: ["#/cluster", ".matrix-cell"],
 };
 
-for (const colorScheme of ["light", "dark"]) {
-  test(`an automated check of accessibility finds nothing serious, ${colorScheme}`, { skip }, async (t) => {
-    const { page, context, complaints } = await openPage(browser, { colorScheme, reducedMotion: "reduce" });
+/** From a phone to a screen on a wall; each pair of colours is looked at. */
+const SCREENS = [
+  ["light", { width: 1280, height: 800 }],
+  ["dark", { width: 1280, height: 800 }],
+  ["light", { width: 360, height: 740 }],
+  ["dark", { width: 3840, height: 2160 }],
+];
+
+for (const [colorScheme, viewport] of SCREENS) {
+  test(`an automated check of accessibility finds nothing serious, ${colorScheme}, ${viewport.width} pixels wide`, { skip }, async (t) => {
+    const { page, context, complaints } = await openPage(browser, { colorScheme, viewport, reducedMotion: "reduce" });
     const lobby = new LobbyPage(page);
     await lobby.open(a, ada);
     const views = (await servesRooms()) ? { ...VIEWS, rooms: ["#/rooms", "#rooms-body"] } : VIEWS;
@@ -156,6 +172,8 @@ for (const colorScheme of ["light", "dark"]) {
         const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
         const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("; ")}`);
         assert.deepEqual(told, []);
+        const wide = await page.evaluate(() => Math.max(document.documentElement.scrollWidth, document.querySelector(".top-row").scrollWidth));
+        assert.ok(wide <= viewport.width, `it is ${wide} pixels wide`);
       });
     }
     assert.deepEqual(complaints.filter((complaint) => !complaint.includes("404")), []);

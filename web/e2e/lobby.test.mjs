@@ -238,6 +238,8 @@ test("the world is found, filtered, grouped and walked through with the keyboard
     await lobby.go("#/?group=node");
     await shown(page.locator(".section-head", { hasText: "b" }).filter({ hasText: "1 sensor" }));
     await shown(page.locator(".section-head", { hasText: "c" }).filter({ hasText: "2 sensors" }));
+    await lobby.go("#/?group=room");
+    await shown(page.locator(".section-head", { hasText: "Names no room" }).filter({ hasText: "3 sensors" }));
     await lobby.go("#/?group=connector");
     await shown(page.locator(".section-head").filter({ hasText: "1 sensor" }));
     await lobby.go("#/");

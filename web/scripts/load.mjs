@@ -3,6 +3,7 @@
 //! `npm run load` takes a minute; `npm run load -- --minutes 10` is the long form. `--sensors` (100,000) and `--changes` (2,000 a second; a
 //! sensor that leaves and the one that takes its place are two) may be said too. It prints, and fails only where the page fails.
 
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
 import { launch, openPage, whyNoBrowser } from "../e2e/support/browser.mjs";
@@ -75,6 +76,21 @@ function percentile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
+function tellFrames(when, all) {
+  const frames = all.sort((one, other) => one - other);
+  const late = frames.filter((ms) => ms > 20).length / frames.length;
+  console.log(`scrolling ${when}: ${frames.length} frames in ${SCROLL_MS / 1_000} s; p50 ${percentile(frames, 0.5).toFixed(1)} ms, p95 ${percentile(frames, 0.95).toFixed(1)} ms, `
+    + `max ${frames.at(-1).toFixed(1)} ms, ${(100 * late).toFixed(1)} % longer than 20 ms`);
+}
+
+/** By how much a value grows with each step, as the line that fits best says. */
+function slope(values) {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value) / values.length;
+  const along = values.reduce((sum, value, at) => sum + (at - middle) * (value - mean), 0);
+  return along / values.reduce((sum, _, at) => sum + (at - middle) ** 2, 0);
+}
+
 async function main() {
   console.log(`${await worldIsThere()} sensors, ${changes} changes a second, ${minutes} min`);
   const { page, complaints } = await openPage(browser, { viewport: { width: 1440, height: 900 } });
@@ -85,10 +101,7 @@ async function main() {
   console.log(`first tiles after ${(performance.now() - opened).toFixed(0)} ms`);
   const cdp = await page.context().newCDPSession(page);
   await cdp.send("Performance.enable");
-  const frames = (await scrolled(page)).sort((one, other) => one - other);
-  const late = frames.filter((ms) => ms > 20).length / frames.length;
-  console.log(`scrolling: ${frames.length} frames in ${SCROLL_MS / 1_000} s; p50 ${percentile(frames, 0.5).toFixed(1)} ms, p95 ${percentile(frames, 0.95).toFixed(1)} ms, `
-    + `max ${frames.at(-1).toFixed(1)} ms, ${(100 * late).toFixed(1)} % longer than 20 ms`);
+  tellFrames("at first", await scrolled(page));
   const heaps = [];
   const shares = [];
   for (let sample = 0; sample < SAMPLES; sample += 1) {
@@ -100,7 +113,11 @@ async function main() {
     console.log(`main thread ${(100 * shares.at(-1)).toFixed(1)} % of a core, heap ${heaps.at(-1).toFixed(1)} MB, ${await page.locator(".tile").count()} tiles in the page`);
   }
   console.log(`main thread: mean ${((100 * shares.reduce((sum, share) => sum + share)) / SAMPLES).toFixed(1)} %, max ${(100 * Math.max(...shares)).toFixed(1)} % of a core`);
-  console.log(`heap: ${heaps[0].toFixed(1)} MB at first, ${heaps.at(-1).toFixed(1)} MB in the end`);
+  console.log(`heap after a collection: ${heaps[0].toFixed(2)} MB at first, ${heaps[Math.floor(SAMPLES / 2)].toFixed(2)} MB in the middle, `
+    + `${heaps.at(-1).toFixed(2)} MB in the end; slope ${(1_000 * slope(heaps) * (SAMPLES / minutes)).toFixed(0)} kB a minute`);
+  tellFrames("in the end", await scrolled(page));
+  const { total } = await node.json("/api/v1/counts");
+  console.log(`${total} sensors; this machine's load average ${loadavg().map((load) => load.toFixed(1)).join(", ")}`);
   if (complaints.length > 0) throw new Error(`the page complained: ${complaints.join("; ")}`);
 }
 

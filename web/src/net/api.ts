@@ -34,8 +34,13 @@ export class Api {
     return this.call("GET", path);
   }
 
+  /** The same of another node; a page of one node may read what the others answer. */
+  getOf(base: string, path: string): Promise<unknown> {
+    return this.call("GET", path, undefined, base);
+  }
+
   /** The answer's JSON, or `null` where it has no body. Rejects with an `ApiProblem`. */
-  async call(method: string, path: string, body?: object): Promise<unknown> {
+  async call(method: string, path: string, body?: object, base = this.#base()): Promise<unknown> {
     const headers: Record<string, string> = {};
     if (this.#token !== null) headers["authorization"] = `Bearer ${this.#token}`;
     if (body !== undefined) headers["content-type"] = "application/json";
@@ -43,7 +48,7 @@ export class Api {
     if (body !== undefined) init.body = JSON.stringify(body);
     let answer: Response;
     try {
-      answer = await fetch(`${this.#base()}${path}`, init);
+      answer = await fetch(`${base}${path}`, init);
     } catch {
       throw new ApiProblem(0, "unreachable", "The node does not answer.");
     }

@@ -29,6 +29,11 @@ const NUMBERS: ReadonlySet<string> = new Set(["Behind", "Round trip", "Sensors",
 
 const columnClass = (column: string): string => (NUMBERS.has(column) ? "number" : "");
 
+/** A digest comes twice a second: only what is late has a number. */
+function provedWords(ms: number | null): string {
+  return ms === null ? "not yet" : ms < 1_500 ? "just now" : `${formatAge(ms)} ago`;
+}
+
 /** How loaded a node is, in words. */
 export function loadWords(load: NodeLoad): { level: string; parts: string; old: string } {
   const memory = load.memory_protection ? `memory short, ${load.memory_percent} %` : `memory ${load.memory_percent} %`;
@@ -76,7 +81,7 @@ function makeRow(name: string): { element: Element; update: (row: Row) => void }
     setAttribute(badge, "title", FRESHNESS_MEANING[freshness]);
     setText(state, `${NODE_STATE_WORDS[node.state as NodeState] ?? formatText(node.state)} for ${formatAge(node.since_ms)}`);
     const texts = [
-      node.name === connected ? "itself" : node.digest_age_ms === null ? "not yet" : `${(node.digest_age_ms / 1_000).toFixed(1)} s ago`,
+      node.name === connected ? "itself" : provedWords(node.digest_age_ms),
       node.name === connected ? "–" : node.versions_behind.toLocaleString("en"),
       node.name === connected ? "–" : breakerWords(node),
       roundTripWords(node.round_trip_us),

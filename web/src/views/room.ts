@@ -8,6 +8,7 @@ import { ApiProblem } from "../net/api.ts";
 import { Feed } from "../net/feed.ts";
 import type { Topic } from "../net/line.ts";
 import { EVERYTHING, formatRoute } from "../route.ts";
+import { fieldsOf, numberOf } from "../wire/entries.ts";
 import { parseRoom, parseWritten, type Room, type RoomSensor } from "../wire/rooms.ts";
 import { byId, element, KeyedList, setAttribute, setHidden, setText } from "../widgets/dom.ts";
 import { draw } from "../widgets/frame.ts";
@@ -53,6 +54,8 @@ export class RoomView implements View {
   #topic: Topic | null = null;
   #reading: ReturnType<typeof setTimeout> | null = null;
   #gone = "";
+  /** Sensors that name it themselves. */
+  #named = 0;
   /** What the room's sensors measure, for as long as it is looked at. */
   #feed: Feed | null = null;
   readonly #draws = (): void => this.refresh();
@@ -138,6 +141,9 @@ export class RoomView implements View {
     setHidden(this.#codeCard, room.join_code === null);
     setText(this.#codeText, room.join_code ?? "");
     setHidden(this.#add, room.role === null);
+    // The world knows of rooms what sensors say themselves, and not what was put into them.
+    setText(this.#world, this.#named < room.sensor_count ? `See the ${this.#named} of them that name it, in the world` : "See them in the world");
+    setHidden(this.#world, this.#named === 0);
     this.#world.href = formatRoute({ view: "world", query: { ...EVERYTHING, room: room.id } });
     this.#feed?.show(room.sensors.slice(0, LINES_MAX).map((sensor) => sensor.sensor_id));
     this.#members.show(room.members.slice(0, LINES_MAX).map((member) => [member.id, this.#memberOf(room, member)] as const));
@@ -230,8 +236,10 @@ export class RoomView implements View {
     const id = this.#id;
     try {
       const room = parseRoom(await this.#app.api.get(`/api/v1/rooms/${encodeURIComponent(id)}`));
+      const named = await this.#app.api.get(`/api/v1/sensors?${new URLSearchParams({ room: id, limit: "1" })}`);
       if (id !== this.#id) return;
       this.#room = room;
+      this.#named = numberOf(fieldsOf(named)?.["total"], 0);
     } catch (error) {
       // A node that does not answer leaves the room as it was.
       if (id !== this.#id || !(error instanceof ApiProblem) || error.status === 0) return;

@@ -9,6 +9,7 @@ import { LONG_MAX, Samples, type Track } from "../model/samples.ts";
 import { ApiProblem } from "../net/api.ts";
 import { Feed } from "../net/feed.ts";
 import { fieldsOf, parseReading, parseSensor, type Reading, type Sensor } from "../wire/entries.ts";
+import { parseHealth, type LoadLevel, type NodeLoad } from "../wire/cluster.ts";
 import { parseWhy, type Why } from "../wire/why.ts";
 import { byId, element, KeyedList, setAttribute, setHidden, setText } from "../widgets/dom.ts";
 import { draw } from "../widgets/frame.ts";
@@ -17,6 +18,9 @@ import { Plot } from "../widgets/plot.ts";
 import { makeEvent } from "./cluster.ts";
 
 const ASK_EVERY_MS = 2_000;
+/** Other nodes that are asked when they saw it, at most, and how often. */
+const OTHERS_MAX = 16;
+const ASK_OTHERS_EVERY_MS = 10_000;
 const EVENTS_SHOWN_MAX = 10;
 /** Samples of each attribute to begin with: as many as a node gives. */
 const RECENT = 500;
@@ -48,6 +52,11 @@ export class SensorView implements View {
   #sensor: Sensor | null = null;
   #reading: Reading | null = null;
   #answer: Why | null = null;
+  /** What the other nodes said. */
+  readonly #others = new Map<string, Told>();
+  #othersAskedAt = -Infinity;
+  /** How loaded its node is. */
+  #load: NodeLoad | null = null;
   #problem = "";
   #asking = false;
   #askedAt = -Infinity;
@@ -72,6 +81,9 @@ export class SensorView implements View {
     this.#first = known?.tracks ?? new Map();
     this.#reading = null;
     this.#answer = null;
+    this.#others.clear();
+    this.#othersAskedAt = -Infinity;
+    this.#load = null;
     this.#problem = "";
     this.#askedAt = -Infinity;
     this.#courses.show([]);
@@ -102,6 +114,23 @@ export class SensorView implements View {
   refresh(_now: number): void {
     if (this.#feed === null) return;
     if (performance.now() - this.#askedAt >= ASK_EVERY_MS) void this.#ask();
+    if (this.#answer !== null && performance.now() - this.#othersAskedAt >= ASK_OTHERS_EVERY_MS) void this.#askOthers();
+    this.#draw();
+  }
+
+  /** Each other node says itself when it saw the sensor; one that does not answer is said to be silent. */
+  async #askOthers(): Promise<void> {
+    this.#othersAskedAt = performance.now();
+    const [id, path] = [this.#id, `/api/v1/why/sensor/${encodeURIComponent(this.#id)}`];
+    const others = [...this.#app.nodes.all.values()].filter(({ name, url }) => name !== this.#app.node && url !== null);
+    const health = this.#app.api.get("/api/v1/cluster/health").then(parseHealth).catch(() => null).then((health) => {
+      const node = health?.nodes.find(({ name }) => name === this.#sensor?.node);
+      if (id === this.#id) this.#load = node?.load ?? this.#load;
+    });
+    await Promise.all([health, ...others.slice(0, OTHERS_MAX).map(async ({ name, url }) => {
+      const said = await this.#app.api.getOf(url ?? "", path).then(parseWhy).catch(() => null);
+      if (id === this.#id) this.#others.set(name, { why: said, at: Date.now() });
+    })]);
     this.#draw();
   }
 
@@ -167,8 +196,8 @@ export class SensorView implements View {
     setAttribute(this.#badge, "title", FRESHNESS_MEANING[freshness]);
     this.#courses.show(this.#attributes(sensor).map((course) => [course.id, course] as const));
     this.#facts.show(factsOf(sensor, this.#reading));
-    this.#why.show(this.#answer === null ? [] : whyOf(this.#answer));
-    this.#pressure.show(pressureOf(sensor, this.#feed));
+    this.#why.show(this.#answer === null ? [] : whyOf(this.#answer, this.#others));
+    this.#pressure.show(pressureOf(sensor, this.#feed, this.#load));
     const events = this.#app.events.about("sensor", this.#id).concat(this.#app.events.about("node", sensor.node));
     const shown = events.sort((one, other) => other.id - one.id).slice(0, EVENTS_SHOWN_MAX);
     this.#events.show(shown.map((event) => [String(event.id), event] as const));
@@ -223,7 +252,19 @@ function factsOf(sensor: Sensor, reading: Reading | null): [string, string][] {
   ];
 }
 
-function whyOf(why: Why): [string, string][] {
+/** When a node saw it, as it said at a moment of this page's clock. */
+interface Told {
+  why: Why | null;
+  at: number;
+}
+
+function seenWords(why: Why | null, at: number): string {
+  if (why === null) return "no answer";
+  if (why.owner === null) return "does not have it";
+  return why.seen_ms_ago === null ? "longer ago than it remembers" : `${formatAge(why.seen_ms_ago + Date.now() - at)} ago`;
+}
+
+function whyOf(why: Why, told: ReadonlyMap<string, Told>): [string, string][] {
   const rows: [string, string][] = [];
   const owner = why.owner;
   if (owner === null) rows.push(["Owner", "no node"]);
@@ -232,21 +273,33 @@ function whyOf(why: Why): [string, string][] {
     rows.push(["Last change", `version ${owner.version.toLocaleString("en")} of its log, begun ${formatMoment(owner.generation)}`]);
     rows.push(["Proved", owner.node === why.asked ? "by itself: it is on this node" : `${formatAge(owner.age_ms)} ago to ${formatText(why.asked)}`]);
   }
-  rows.push([`Seen by ${formatText(why.asked)}`, why.seen_ms_ago === null ? "longer ago than it remembers" : `${formatAge(why.seen_ms_ago)} ago`]);
+  rows.push([`Seen by ${formatText(why.asked)}`, seenWords(why, Date.now())]);
+  const others = [...told].filter(([name]) => name !== why.asked).sort(([one], [other]) => (one < other ? -1 : 1));
+  for (const [name, { why: said, at }] of others) rows.push([`Seen by ${formatText(name)}`, seenWords(said, at)]);
   for (const other of why.others) rows.push(["Also held by", `${formatText(other.node)}, by an older registration`]);
   const conflict = why.last_conflict;
   rows.push(["Last move", conflict === null ? "none that is remembered" : `from ${formatText(conflict.from)} to ${formatText(conflict.to)}, ${formatAge(conflict.ms_ago)} ago`]);
   return rows;
 }
 
-function pressureOf(sensor: Sensor, feed: Feed | null): [string, string][] {
+/** What is asked of a connector, in milliseconds, by how closely its sensor is looked at, and by how much load stretches that. */
+const GATHER_MS: Readonly<Record<string, number>> = { high: 100, medium: 500, low: 2_000, none: 5_000 };
+const STRETCHED: Readonly<Record<LoadLevel, number>> = { normal: 1, elevated: 1.5, high: 3, critical: 5 };
+
+function pressureOf(sensor: Sensor, feed: Feed | null, load: NodeLoad | null): [string, string][] {
   const rows: [string, string][] = [["Sampling rate", sensor.sampling_rate === 0 ? "not said" : `${sensor.sampling_rate} Hz`]];
   const level = feed?.level ?? null;
   if (level !== null) {
     rows.push(["Attention", level]);
     const window = feed?.windows.get(level);
-    if (window !== undefined) rows.push(["Values are gathered for", `${window} ms`]);
+    if (window !== undefined) rows.push(["This page hears every", `${window} ms`]);
+    const asked = GATHER_MS[level];
+    if (asked !== undefined && load !== null) {
+      const ms = asked * STRETCHED[load.level] * (load.memory_protection ? 5 : 1);
+      rows.push(["Its connector gathers for", `${ms.toLocaleString("en")} ms, or less for others who look`]);
+    }
   }
+  if (load !== null) rows.push([`Load of ${formatText(sensor.node)}`, load.memory_protection ? `${load.level}, memory is short` : load.level]);
   rows.push(["Attributes", formatCount(sensor.attributes.length, "attribute", "attributes")]);
   return rows;
 }

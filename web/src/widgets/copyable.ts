@@ -14,6 +14,8 @@ export class Copyable {
   constructor(what: string) {
     const button = element("button", "copy", [lineIcon("copy")]);
     button.type = "button";
+    // It is wider than a phone: whoever has no finger on it scrolls it with the keyboard.
+    this.#code.tabIndex = 0;
     button.setAttribute("aria-label", `Copy: ${what}`);
     button.addEventListener("click", () => void this.#copy());
     this.#said.setAttribute("role", "status");
