@@ -226,17 +226,6 @@ pub(crate) enum AttentionLevel {
     High,
 }
 
-impl AttentionLevel {
-    /// The word for it in the protocol.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            AttentionLevel::Low => "low",
-            AttentionLevel::Medium => "medium",
-            AttentionLevel::High => "high",
-        }
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
     /// List the people who are here, on any node

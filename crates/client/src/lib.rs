@@ -22,6 +22,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`signals`] has what sensors measure in types.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -37,6 +39,7 @@ mod error;
 mod link;
 mod options;
 mod protocol;
+pub mod signals;
 
 pub use channel::{Channel, ChannelEvent, Pusher, Reply};
 pub use client::Client;

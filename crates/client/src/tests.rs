@@ -1,6 +1,7 @@
 //! The client against a small node on loopback, which drives the real state machine of `sensocto-channels`.
 
 mod node;
+mod signals;
 
 use std::time::Duration;
 

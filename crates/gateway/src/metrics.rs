@@ -117,6 +117,7 @@ pub(crate) struct GatewayMetrics {
     joins: Family<JoinLabel, Counter>,
     resyncs: Counter,
     presence_updates_coalesced: Counter,
+    presence_lists_too_large: Counter,
     samples_flooded: Counter,
     timestamps_replaced: Counter,
     presence_topics: Gauge,
@@ -153,6 +154,11 @@ impl GatewayMetrics {
                 "presence_updates_coalesced",
                 "Updates of presences that came faster than one socket may make them",
                 metrics.presence_updates_coalesced.clone(),
+            );
+            registry.register(
+                "presence_lists_too_large",
+                "Lists of presences that were too large to be told in one message; their watchers are told counts",
+                metrics.presence_lists_too_large.clone(),
             );
             registry.register(
                 "signals_samples_flooded",
@@ -235,6 +241,11 @@ impl GatewayMetrics {
     /// An update of a presence came too fast, and the latest one stands for it.
     pub(crate) fn presence_update_coalesced(&self) {
         self.presence_updates_coalesced.inc();
+    }
+
+    /// A list of presences was too large to be told.
+    pub(crate) fn presence_list_too_large(&self) {
+        self.presence_lists_too_large.inc();
     }
 
     /// Samples came faster than a sensor may send them, and later ones stand for them.

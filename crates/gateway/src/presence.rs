@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use allowance::{Allowance, Turn};
 pub(crate) use last_seen::LastSeen;
-pub(crate) use topic::{Count, News, Shown, Topic};
+pub(crate) use topic::{Count, News, STATE_BYTES_MAX, Shown, Topic};
 
 /// The topic in which everybody is.
 pub(crate) const ALL: &str = "all";
@@ -54,6 +54,11 @@ impl Watch {
     /// See [`Topic::news`].
     pub(crate) fn news(&self, told: Option<u64>, own: Option<&Arc<str>>) -> Option<News> {
         lock(&self.topic).news(told, own)
+    }
+
+    /// See [`Topic::count_only`].
+    pub(crate) fn count_only(&self) {
+        lock(&self.topic).count_only(self.id);
     }
 
     /// See [`Topic::counted`].

@@ -17,7 +17,8 @@ use crate::breakers::{BreakerHealth, Breakers};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::health::{ClusterHealth, Identical, Joining, NodeHealth};
-use crate::listing::{self, Page, PinError, Pins, WorldToken};
+use crate::listing::{self, Page, PinError, Pins, UsersPage, WorldToken};
+use crate::live::UserFilter;
 use crate::remote::{self, Remote, StateAnswer, StateError};
 use crate::signals::{LocalSignals, SignalWatch, Signals};
 use crate::world::{Batch, Next, Subscription, World};
@@ -178,6 +179,13 @@ impl Handle {
         limit: usize,
     ) -> Page<String> {
         listing::connectors(world, node, (after, limit), self.0.clock.mono())
+    }
+
+    /// One page of the people of a world who are here, on any node, from the first id after `after` on. The presences of one connection
+    /// in several topics are one connection.
+    #[must_use]
+    pub fn list_users(&self, world: &World, filter: &UserFilter, after: Option<&str>, limit: usize) -> UsersPage {
+        listing::users(world, filter, (after, limit))
     }
 
     /// One page of the presences (connections of people), from the first reference after `after` on.

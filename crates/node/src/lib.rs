@@ -39,7 +39,7 @@ pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{BATCH_MAX, Handle, LocalEntry, WriteError};
 pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
 pub use hello::{MatrixRow, NodeLoad};
-pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, WorldToken};
+pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, UsersPage, WorldToken};
 pub use live::{
     ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveError, LiveNext, LiveStart,
     LiveSubscription, LiveUpdate, PersonRow, UserFilter, WINDOWS_BY_ID_MAX, WINDOWS_MAX,

@@ -8,6 +8,7 @@ use sensocto_model::{Generation, Kind, Record};
 use sensocto_registry::{Freshness, Held, Line, Position, SensorQuery};
 
 use crate::handle::Inner;
+use crate::live::{ListQuery, ListRow, PersonRow, UserFilter};
 use crate::world::World;
 
 /// Worlds that are kept for readers of several pages. A world shares most of its memory with the next one, but under load each of
@@ -79,6 +80,33 @@ fn row(world: &World, line: &Line<'_>, mono: Duration) -> Row {
     Row { held: line.held.clone(), freshness, age }
 }
 
+/// One page of people.
+#[derive(Debug, Clone)]
+pub struct UsersPage {
+    /// In the order of their ids.
+    pub people: Vec<PersonRow>,
+    /// How many people the whole list has.
+    pub total: usize,
+    /// The id to start the next page after; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// One page of the people who pass a filter, found in the index of people, or of those in a room.
+pub(crate) fn users(world: &World, filter: &UserFilter, (after, limit): (Option<&str>, usize)) -> UsersPage {
+    let query = ListQuery::Users(filter.clone());
+    let after = after.map(|after| Position::Id(after.to_owned()));
+    let (rows, more) = query.read(&world.view, after.as_ref(), limit);
+    let people: Vec<PersonRow> = rows
+        .into_iter()
+        .filter_map(|row| match row {
+            ListRow::Person(person) => Some(person),
+            ListRow::Entry(_) => None,
+        })
+        .collect();
+    let next = people.last().filter(|_| more).map(|person| person.user_id.clone());
+    UsersPage { people, total: query.total(&world.view), next }
+}
+
 /// The presences from the first reference after `after` on.
 pub(crate) fn presences(world: &World, (after, limit): (Option<&str>, usize), mono: Duration) -> Page<String> {
     let mut found = world.view.iter_after(Kind::Presence, after);
@@ -145,3 +173,6 @@ impl Pins {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, until)| *until > mono);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fuzz", &["registry", "channels", "model"]),
 ];
 
-/// What tests alone may use besides: the gateway is tried with the client that people use.
-const ARROWS_OF_TESTS: &[(&str, &[&str])] = &[("gateway", &["client"])];
+/// What tests and examples alone may use besides: the gateway is tried with the client that people use, and measured as a whole.
+const ARROWS_OF_TESTS: &[(&str, &[&str])] = &[("gateway", &["client"]), ("bench", &["gateway"])];
 
 /// Packages that one crate alone may use.
 const OWNED: &[(&str, &str)] = &[("zenoh", "node"), ("axum", "gateway")];

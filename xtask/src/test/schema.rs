@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crate::process;
 
 /// How long the fuzzer goes on, in seconds.
-const SECONDS: &str = "45";
+const SECONDS: &str = "60";
 /// Requests of one kind for each operation.
 const EXAMPLES: &str = "60";
 
@@ -45,9 +45,9 @@ pub(super) fn run(root: &Path) -> Result<(), String> {
     let simulate = ["simulate", "--url", &url.replace("http", "ws"), "--sensors", "40", "--rooms", "4", "--for", "2m"];
     let _sensors = Running::start(&program, &simulate, Stdio::null())?;
     let document = format!("{url}/api/openapi.json");
-    // A live query is a stream that does not end. The bodies of rooms are described in words, which a program cannot read.
+    // A live query is a stream that does not end. One worker: Python's own parser fails now and then where two use it.
     let args = [
-        &["run", &document, "--exclude-path-regex", "/live/|/rooms", "--checks", "all", "--workers", "2"][..],
+        &["run", &document, "--exclude-path-regex", "/live/", "--checks", "all", "--workers", "1"][..],
         &["--phases", "examples,coverage,fuzzing", "--max-time", SECONDS, "--max-examples", EXAMPLES],
         &["--seed", "1", "--request-timeout", "20", "--suppress-health-check", "all", "--no-color"],
     ]

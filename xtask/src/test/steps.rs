@@ -76,7 +76,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "api",
-        what: "the API, without rooms and live queries, against its own description, by schemathesis",
+        what: "the API, without the streams of live queries, against its own description, by schemathesis",
         after: &[],
         prepare: schema::prepare,
         run: schema::run,

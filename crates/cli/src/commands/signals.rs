@@ -1,9 +1,6 @@
 //! `sensocto signals watch`.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::json;
+use sensocto_client::signals::{BySensor, Digest, Level, Measurement, SignalsEvent, View};
 use serde_json::value::RawValue;
 
 use super::watched;
@@ -18,90 +15,33 @@ pub(super) async fn watch(
     level: AttentionLevel,
     recent: u32,
 ) -> Result<(), Failure> {
-    let params = json!({"sensor_ids": sensors, "level": level.as_str(), "recent": recent});
-    watched::watch(args, "signals:command-line", params, lines).await
-}
-
-type BySensor<T> = BTreeMap<String, BTreeMap<String, T>>;
-
-#[derive(Deserialize)]
-struct Recent<'a> {
-    #[serde(borrow)]
-    recent: BySensor<Vec<Measurement<'a>>>,
-    resync: bool,
-}
-
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    batch: BySensor<OneOrMore<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Digests<'a> {
-    #[serde(borrow)]
-    digests: BySensor<Digest<'a>>,
-}
-
-/// The latest measurement, or all of a waveform.
-enum OneOrMore<'a> {
-    One(Measurement<'a>),
-    More(Vec<Measurement<'a>>),
-}
-
-#[derive(Deserialize)]
-struct Measurement<'a> {
-    #[serde(borrow)]
-    payload: &'a RawValue,
-    #[serde(borrow)]
-    timestamp: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Digest<'a> {
-    count: u64,
-    avg: Option<f64>,
-    min: Option<f64>,
-    max: Option<f64>,
-    #[serde(borrow)]
-    latest: Measurement<'a>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for OneOrMore<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        let read = if raw.get().starts_with('[') {
-            serde_json::from_str(raw.get()).map(OneOrMore::More)
-        } else {
-            serde_json::from_str(raw.get()).map(OneOrMore::One)
-        };
-        read.map_err(serde::de::Error::custom)
-    }
+    let level = match level {
+        AttentionLevel::Low => Level::Low,
+        AttentionLevel::Medium => Level::Medium,
+        AttentionLevel::High => Level::High,
+    };
+    let view = View { recent, ..View::of(sensors).at(level) };
+    watched::watch(args, "signals:command-line", view.join_params(), lines).await
 }
 
 /// What a person is told about an event: a line for each measurement, and for each digest.
 fn lines(event: &str, payload: &str) -> Result<Vec<String>, Failure> {
+    let payload: &RawValue = serde_json::from_str(payload).map_err(unknown)?;
     let mut lines = Vec::new();
-    match event {
-        "sensor_recent" => {
-            let Recent { recent, resync } = serde_json::from_str(payload).map_err(unknown)?;
+    match SignalsEvent::read(event, payload).map_err(unknown)? {
+        Some(SignalsEvent::Recent { samples, resync }) => {
             if resync {
                 lines.push("! this reader was too slow; from here on anew".to_owned());
             }
-            each(&recent, |place, samples| lines.extend(samples.iter().map(|sample| measured(place, sample))));
+            each(&samples, |place, samples| lines.extend(samples.iter().map(|sample| measured(place, sample))));
         }
-        "sensor_batch" => {
-            let Batch { batch } = serde_json::from_str(payload).map_err(unknown)?;
-            each(&batch, |place, samples| match samples {
-                OneOrMore::One(sample) => lines.push(measured(place, sample)),
-                OneOrMore::More(samples) => lines.extend(samples.iter().map(|sample| measured(place, sample))),
-            });
+        Some(SignalsEvent::Batch(batch)) => {
+            each(&batch, |place, samples| lines.extend(samples.iter().map(|sample| measured(place, sample))));
         }
-        "sensor_digest" => {
-            let Digests { digests } = serde_json::from_str(payload).map_err(unknown)?;
+        Some(SignalsEvent::Digest(digests)) => {
             each(&digests, |place, digest| lines.push(digested(place, digest)));
         }
-        _ => {}
+        Some(SignalsEvent::Disconnected | SignalsEvent::Rejoined | SignalsEvent::Closed) | None => {}
     }
     Ok(lines)
 }
@@ -114,11 +54,11 @@ fn each<T>(by_sensor: &BySensor<T>, mut each: impl FnMut(&str, &T)) {
     }
 }
 
-fn measured(place: &str, sample: &Measurement<'_>) -> String {
+fn measured(place: &str, sample: &Measurement) -> String {
     printable(&format!("{place} {} at {}", sample.payload, sample.timestamp))
 }
 
-fn digested(place: &str, digest: &Digest<'_>) -> String {
+fn digested(place: &str, digest: &Digest) -> String {
     let numbers = match (digest.avg, digest.min, digest.max) {
         (Some(avg), Some(min), Some(max)) => format!(", {min} to {max}, mean {avg:.3}"),
         _ => String::new(),
@@ -129,6 +69,8 @@ fn digested(place: &str, digest: &Digest<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn measurement(payload: u32) -> serde_json::Value {

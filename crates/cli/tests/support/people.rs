@@ -1,6 +1,7 @@
 //! A crowd in one room, each on a socket of their own, and what they see of each other.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,7 +10,8 @@ use std::time::Duration;
 use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
 use sensocto_gateway::{SigningKey, UserClaims};
 use sensocto_model::UserId;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
@@ -156,27 +158,70 @@ impl Crowd {
 }
 
 #[derive(Deserialize)]
-struct Presence {
-    metas: Vec<Meta>,
+struct Presence<'a> {
+    #[serde(borrow)]
+    metas: Vec<Meta<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Meta {
-    phx_ref: String,
-    node: String,
+struct Meta<'a> {
+    #[serde(borrow)]
+    phx_ref: Cow<'a, str>,
+    #[serde(borrow)]
+    node: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-struct Diff {
-    joins: BTreeMap<String, Presence>,
-    leaves: BTreeMap<String, Presence>,
+struct Diff<'a> {
+    #[serde(borrow)]
+    joins: Presences<'a>,
+    #[serde(borrow)]
+    leaves: Presences<'a>,
+}
+
+/// Users by their numbers. With ten thousand viewers of ten thousand users, nothing may be made that is not needed.
+struct Presences<'a>(Vec<(usize, Presence<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Presences<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Users;
+        impl<'de> Visitor<'de> for Users {
+            type Value = Presences<'de>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("users")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Presences<'de>, A::Error> {
+                let mut users = Vec::new();
+                while let Some((user, presence)) = map.next_entry::<Cow<'de, str>, Presence<'de>>()? {
+                    users.push((user[1..].parse().expect("a number"), presence));
+                }
+                Ok(Presences(users))
+            }
+        }
+        deserializer.deserialize_map(Users)
+    }
+}
+
+/// A meta as a viewer keeps it: its reference, hashed, and whether it is on node c.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept(u64, bool);
+
+impl Kept {
+    fn of(meta: &Meta<'_>) -> Kept {
+        let mut hasher = DefaultHasher::new();
+        meta.phx_ref.hash(&mut hasher);
+        Kept(hasher.finish(), meta.node == "c")
+    }
 }
 
 /// What one of them sees.
 struct Viewer {
     board: Arc<Board>,
     stays: bool,
-    list: BTreeMap<String, Vec<Meta>>,
+    list: Vec<Vec<Kept>>,
+    users: usize,
     metas: usize,
     on_c: usize,
     right: (usize, bool),
@@ -185,7 +230,7 @@ struct Viewer {
 impl Viewer {
     fn new(board: Arc<Board>, stays: bool) -> Viewer {
         board.stayed.fetch_add(usize::from(stays), SeqCst);
-        Viewer { board, stays, list: BTreeMap::new(), metas: 0, on_c: 0, right: (0, false) }
+        Viewer { board, stays, list: Vec::new(), users: 0, metas: 0, on_c: 0, right: (0, false) }
     }
 
     async fn follow(mut self, mut channel: Channel) {
@@ -211,16 +256,21 @@ impl Viewer {
     fn hear(&mut self, event: &str, payload: &str) {
         match event {
             "presence_state" => {
-                let state: BTreeMap<String, Presence> = serde_json::from_str(payload).expect("a state");
-                let left = self.list.keys().filter(|user| !state.contains_key(*user)).count();
-                self.board.wrong_leaves.fetch_add(left, SeqCst);
-                self.list = state.into_iter().map(|(user, presence)| (user, presence.metas)).collect();
-                self.metas = self.list.values().map(Vec::len).sum();
-                self.on_c = self.list.values().flatten().filter(|meta| meta.node == "c").count();
+                let Presences(state) = serde_json::from_str(payload).expect("a state");
+                let mut list = vec![Vec::new(); self.board.users];
+                for (user, presence) in &state {
+                    list[*user] = presence.metas.iter().map(Kept::of).collect();
+                }
+                let left = self.list.iter().zip(&list).filter(|(before, after)| !before.is_empty() && after.is_empty());
+                self.board.wrong_leaves.fetch_add(left.count(), SeqCst);
+                self.users = list.iter().filter(|metas| !metas.is_empty()).count();
+                self.metas = list.iter().map(Vec::len).sum();
+                self.on_c = list.iter().flatten().filter(|kept| kept.1).count();
+                self.list = list;
             }
             "presence_diff" => {
                 let Diff { joins, leaves } = serde_json::from_str(payload).expect("a difference");
-                self.apply(joins, leaves);
+                self.apply(&joins, &leaves);
             }
             _ => return,
         }
@@ -231,28 +281,28 @@ impl Viewer {
         self.judge();
     }
 
-    fn apply(&mut self, joins: BTreeMap<String, Presence>, leaves: BTreeMap<String, Presence>) {
+    fn apply(&mut self, Presences(joins): &Presences<'_>, Presences(leaves): &Presences<'_>) {
         for (user, presence) in joins {
-            let metas = self.list.entry(user).or_default();
-            for meta in presence.metas {
-                if metas.iter().all(|known| known.phx_ref != meta.phx_ref) {
+            let metas = &mut self.list[*user];
+            self.users += usize::from(metas.is_empty());
+            for kept in presence.metas.iter().map(Kept::of) {
+                if !metas.contains(&kept) {
                     self.metas += 1;
-                    self.on_c += usize::from(meta.node == "c");
-                    metas.push(meta);
+                    self.on_c += usize::from(kept.1);
+                    metas.push(kept);
                 }
             }
         }
         for (user, presence) in leaves {
-            let metas = self.list.get_mut(&user).expect("no leave before its join");
-            for meta in presence.metas {
-                let at =
-                    metas.iter().position(|known| known.phx_ref == meta.phx_ref).expect("no leave before its join");
+            let metas = &mut self.list[*user];
+            for kept in presence.metas.iter().map(Kept::of) {
+                let at = metas.iter().position(|known| *known == kept).expect("no leave before its join");
                 metas.remove(at);
                 self.metas -= 1;
-                self.on_c -= usize::from(meta.node == "c");
+                self.on_c -= usize::from(kept.1);
             }
             if metas.is_empty() {
-                self.list.remove(&user);
+                self.users -= 1;
                 self.board.wrong_leaves.fetch_add(1, SeqCst);
             }
         }
@@ -261,7 +311,7 @@ impl Viewer {
     fn judge(&mut self) {
         let phase = self.board.phase.load(SeqCst);
         let users = self.board.users;
-        let right = self.list.len() == users && self.metas == users && self.on_c == self.board.on_c.load(SeqCst);
+        let right = self.users == users && self.metas == users && self.on_c == self.board.on_c.load(SeqCst);
         let was = self.right == (phase, true);
         self.right = (phase, right);
         match (was, right) {

@@ -141,7 +141,7 @@ fn answer(socket: &mut Socket, request: Request, once: &Once) {
     match request {
         Request::Join { channel, topic, params, .. } => {
             let accepted = match topic.split(':').next() {
-                Some("room") => Some(true),
+                Some("room" | "signals") => Some(true),
                 Some("once") => Some(once.lock().unwrap().insert(topic)),
                 Some("closed") => Some(false),
                 _ => None,
@@ -158,6 +158,15 @@ fn answer(socket: &mut Socket, request: Request, once: &Once) {
             match event.as_str() {
                 "echo" => socket.reply(reply_to, Status::Ok, payload),
                 "complain" => socket.reply(reply_to, Status::Error, Json::reason("no")),
+                "set_visible" => {
+                    let refused = payload.as_str().contains("refused");
+                    let invalid =
+                        serde_json::json!({"reason": "invalid_field", "field": "sensor_ids", "allowed": "ids"});
+                    let response = serde_json::json!({"watching": 1, "unknown": 1});
+                    let (status, response) = if refused { (Status::Error, invalid) } else { (Status::Ok, response) };
+                    socket.reply(reply_to, status, Json::of(&response));
+                }
+                "pin" => socket.reply(reply_to, Status::Ok, Json::of(&serde_json::json!({"level": "high"}))),
                 "tell_me" => socket.push(channel, "told", payload),
                 "tell_me_bytes" => socket.push_binary(channel, "told", &[1, 2, 3]).unwrap(),
                 "crash" => socket.close(channel, ChannelEnd::Crashed),

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const ALLOWED: &str = "a JSON object of at most 64 KiB";
 
-/// The fields of a body that is a JSON object; without a body there are none.
+/// The fields of a body that is a JSON object; without a body, or with null, there are none.
 pub(super) struct Body(Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
@@ -21,7 +21,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if bytes.is_empty() {
             return Ok(Body(Map::new()));
         }
-        serde_json::from_slice(&bytes).map(Body).map_err(|_| invalid())
+        // Programs that always send a body write null for none.
+        let fields: Option<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        Ok(Body(fields.unwrap_or_default()))
     }
 }
 

@@ -6,9 +6,11 @@ mod counts;
 mod live;
 mod mark;
 mod propagation;
+mod refusals;
 mod rooms;
 mod sensors;
 mod switches;
+mod texts;
 mod users;
 mod why;
 
@@ -19,6 +21,7 @@ use sensocto_node::{Generation, World, WorldToken};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::texts::MarksText;
 use crate::App;
 use crate::error::ApiError;
 use crate::http::query::{Parameters, Values};
@@ -62,11 +65,7 @@ pub(super) struct PageQuery {
     #[param(required = false, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: usize,
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(
-        required = false,
-        max_length = 2048,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
-    )]
+    #[param(value_type = Option<MarksText>, inline)]
     pub(super) at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]
@@ -92,11 +91,7 @@ impl Parameters for PageQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadQuery {
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(
-        required = false,
-        max_length = 2048,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
-    )]
+    #[param(value_type = Option<MarksText>, inline)]
     at_least: Option<String>,
     /// How many milliseconds to wait for that.
     #[param(required = false, minimum = 1, maximum = 10000, default = 2000)]

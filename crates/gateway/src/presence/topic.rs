@@ -28,6 +28,10 @@ const COUNT_WINDOW: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_millis(250);
 /// Differences that a watcher may be behind before it gets the state instead.
 const DIFFS_MAX: usize = 256;
+/// Bytes of a state that one message may have. A state has to be whole: what a client has besides, its `Presence` takes for people who
+/// left. So a list that is larger is not told, and whoever asked for it is told how many are here. Low: large rooms have no list; high: a
+/// client has to hold and read as much at once, and the node to write it, for each who comes.
+pub(crate) const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of differences that are kept for watchers who are behind; the newest one is kept whatever its size.
 const DIFFS_BYTES_MAX: usize = 1024 * 1024;
 
@@ -55,6 +59,8 @@ pub(crate) struct Count {
 pub(crate) enum News {
     /// Everything, as of a position.
     State(Json, u64),
+    /// Everything would be more than [`STATE_BYTES_MAX`].
+    TooLarge,
     /// What led to a position.
     Diff(Json, u64),
 }
@@ -115,6 +121,19 @@ impl Topic {
     pub(crate) fn unwatch(&mut self, id: u64) {
         let watcher = self.watchers.remove(&id);
         self.listing -= usize::from(watcher.is_some_and(|watcher| watcher.listing));
+        if self.listing == 0 {
+            self.nobody_was_told();
+        }
+    }
+
+    /// A watcher is told how many are here from now on, and who no more.
+    pub(crate) fn count_only(&mut self, id: u64) {
+        let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| watcher.listing) else { return };
+        watcher.listing = false;
+        if self.listing == self.watchers.len() {
+            self.counted = self.count();
+        }
+        self.listing -= 1;
         if self.listing == 0 {
             self.nobody_was_told();
         }
@@ -265,7 +284,10 @@ impl Topic {
         if self.state.is_none() {
             self.state = Some(self.state_json());
         }
-        News::State(self.state.clone().unwrap_or_default(), self.position)
+        match &self.state {
+            Some(state) if state.as_str().len() > STATE_BYTES_MAX => News::TooLarge,
+            state => News::State(state.clone().unwrap_or_default(), self.position),
+        }
     }
 
     fn state_json(&self) -> Json {

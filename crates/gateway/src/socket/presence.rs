@@ -23,7 +23,7 @@ use super::sensor::Answer;
 use super::{connector, marks, params};
 use crate::App;
 use crate::auth::User;
-use crate::presence::{ALL, Count, News, Topic, Turn, Watch, connection_key};
+use crate::presence::{ALL, Count, News, STATE_BYTES_MAX, Topic, Turn, Watch, connection_key};
 use updates::Updates;
 pub(super) use updates::{Written, updates_budget};
 
@@ -36,6 +36,18 @@ pub(super) const TOPICS_MAX: usize = 100;
 const ROOM: &str = "room:";
 /// Bytes of the hash that names a presence whose connection the client named.
 const REF_BYTES: usize = 16;
+
+/// What a client hears that asked for a list which is too large to be told.
+const EVENT_TOO_LARGE: &str = "list_too_large";
+
+/// Why it hears no list, and what comes instead.
+#[derive(Serialize)]
+struct TooLarge {
+    bytes_max: usize,
+    instead: &'static str,
+    #[serde(flatten)]
+    count: Count,
+}
 
 /// What a client wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +200,15 @@ impl PresenceChannel {
             Some(News::Diff(diff, position)) => {
                 self.told = Some(position);
                 Some((EVENT_DIFF, diff))
+            }
+            Some(News::TooLarge) => {
+                app.metrics.presence_list_too_large();
+                let watch = self.watch.as_ref()?;
+                watch.count_only();
+                self.watching = Watching::Count;
+                let count = watch.counted();
+                self.told_count = Some(count);
+                Some((EVENT_TOO_LARGE, Json::of(&TooLarge { bytes_max: STATE_BYTES_MAX, instead: "count", count })))
             }
             None if had_state => self.tell_nodes(app),
             None => None,

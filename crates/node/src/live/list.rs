@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sensocto_model::{Kind, Presence, Record};
 use sensocto_registry::live::{Difference, LeftCause, WindowRow, WindowSpec};
-use sensocto_registry::{Event, Held, Order, Position, SensorQuery, View};
+use sensocto_registry::{Event, Held, Order, Person, Position, SensorQuery, View};
 
 /// The topic in which everybody is: what somebody says there stands for their connection.
 const ALL: &str = "all";
@@ -190,12 +190,14 @@ impl ListQuery {
     }
 
     /// How many lines it has.
-    pub(super) fn total(&self, view: &View) -> usize {
+    #[must_use]
+    pub fn total(&self, view: &View) -> usize {
         match self {
             ListQuery::Sensors(query) => view.sensors_total(&query.filter, Duration::ZERO),
             ListQuery::Connectors(filter) if filter.node.is_none() => view.count(Kind::Connector),
             ListQuery::Users(filter) if *filter == UserFilter::default() => view.people_total(),
-            ListQuery::Connectors(_) | ListQuery::Users(_) => self.read(view, None, usize::MAX).0.len(),
+            ListQuery::Users(filter) => filter.total(view),
+            ListQuery::Connectors(_) => self.read(view, None, usize::MAX).0.len(),
         }
     }
 
@@ -243,7 +245,8 @@ impl ListQuery {
             }
             ListQuery::Users(filter) => {
                 let person = view.person(id);
-                (person.is_some(), filter.person(view, id).is_some())
+                let passes = person.as_ref().is_some_and(|person| !filter.connections(person).is_empty());
+                (person.is_some(), passes)
             }
         };
         match (there, passes) {
@@ -270,7 +273,7 @@ impl UserFilter {
             let (people, more) = view.people(self.room.as_deref(), self.node.as_deref(), after.as_deref(), wanted);
             after = people.last().map(|person| person.user_id.clone());
             // What a merged connection says may pass where one of its presences does not, and the other way round.
-            rows.extend(people.iter().filter_map(|person| self.person(view, &person.user_id)).map(ListRow::Person));
+            rows.extend(people.into_iter().filter_map(|person| self.row(person)).map(ListRow::Person));
             if rows.len() > limit || !more {
                 break;
             }
@@ -280,28 +283,42 @@ impl UserFilter {
         (rows, more)
     }
 
-    /// A person's connections that pass; `None` where none does.
-    fn person(&self, view: &View, user_id: &str) -> Option<PersonRow> {
-        // The presences of one connection, in several topics, are one: that of all topics, otherwise the oldest.
-        let mut connections: BTreeMap<&str, (bool, u64, &str, &Held)> = BTreeMap::new();
-        for (held, presence) in view.person(user_id)?.connections {
-            let other = presence.topic.as_str() != ALL;
-            let ranked = (other, presence.online_at_ms, presence.presence_ref.as_str(), held);
-            let best = connections.entry(presence.connection.as_str()).or_insert(ranked);
-            if (ranked.0, ranked.1, ranked.2) < (best.0, best.1, best.2) {
-                *best = ranked;
+    /// How many people pass. Of those in a room, only they are looked at.
+    fn total(&self, view: &View) -> usize {
+        let (people, _) = view.people(self.room.as_deref(), self.node.as_deref(), None, usize::MAX);
+        people.iter().filter(|person| !self.connections(person).is_empty()).count()
+    }
+
+    fn row(&self, person: Person<'_>) -> Option<PersonRow> {
+        let connections: Vec<Held> = self.connections(&person).into_iter().cloned().collect();
+        (!connections.is_empty()).then_some(PersonRow { user_id: person.user_id, connections })
+    }
+
+    /// A person's connections that pass, the oldest first. The presences of one connection, in several topics, are one: that of all
+    /// topics, otherwise the oldest.
+    fn connections<'a>(&self, person: &Person<'a>) -> Vec<&'a Held> {
+        // Most people are here once, in one topic.
+        if let [(held, presence)] = person.connections[..] {
+            return if self.passes(held, presence) { vec![held] } else { Vec::new() };
+        }
+        let rank = |presence: &'a Presence| {
+            (presence.topic.as_str() != ALL, presence.online_at_ms, presence.presence_ref.as_str())
+        };
+        let mut merged: BTreeMap<&str, (&Held, &Presence)> = BTreeMap::new();
+        for &(held, presence) in &person.connections {
+            let best = merged.entry(presence.connection.as_str()).or_insert((held, presence));
+            if rank(presence) < rank(best.1) {
+                *best = (held, presence);
             }
         }
-        let mut passing: Vec<_> = connections
-            .into_values()
-            .filter(|(_, _, _, held)| {
-                let room = presence(held).and_then(|presence| presence.room_id.as_ref());
-                is(&self.node, held.origin.node.as_str())
-                    && self.room.as_deref().is_none_or(|wanted| room.is_some_and(|room| room.as_str() == wanted))
-            })
-            .collect();
-        passing.sort_by_key(|(_, online_at_ms, reference, _)| (*online_at_ms, *reference));
-        let connections: Vec<Held> = passing.into_iter().map(|(_, _, _, held)| held.clone()).collect();
-        (!connections.is_empty()).then(|| PersonRow { user_id: user_id.to_owned(), connections })
+        let mut passing: Vec<(&Held, &Presence)> =
+            merged.into_values().filter(|(held, presence)| self.passes(held, presence)).collect();
+        passing.sort_by_key(|(_, presence)| (presence.online_at_ms, presence.presence_ref.as_str()));
+        passing.into_iter().map(|(held, _)| held).collect()
+    }
+
+    fn passes(&self, held: &Held, presence: &Presence) -> bool {
+        is(&self.node, held.origin.node.as_str())
+            && self.room.as_deref().is_none_or(|room| presence.room_id.as_ref().is_some_and(|id| id.as_str() == room))
     }
 }

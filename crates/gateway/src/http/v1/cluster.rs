@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ReadQuery;
+use super::refusals::ReadRefusals;
+use super::texts::NodeNameText;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Query};
@@ -132,10 +134,7 @@ struct JoiningJson {
     params(ReadQuery),
     responses(
         (status = 200, description = "The health of the cluster", body = ClusterHealthJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn health(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<ClusterHealthJson> {
@@ -160,10 +159,7 @@ pub(super) struct NodesJson {
     params(ReadQuery),
     responses(
         (status = 200, description = "The nodes", body = NodesJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn nodes(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<NodesJson> {
@@ -177,7 +173,7 @@ pub(super) async fn nodes(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> J
     path = "/cluster/nodes/{name}",
     tag = "operation",
     operation_id = "forget_node",
-    params(("name" = String, Path, description = "The node's name", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")),
+    params(("name" = inline(NodeNameText), Path, description = "The node's name")),
     responses(
         (status = 204, description = "Its entries left the world of the node that was asked"),
         (status = 400, description = "The name is no node's", body = ErrorBody),

@@ -10,8 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ReadQuery;
+use super::refusals::ReadRefusals;
 use crate::App;
-use crate::error::ErrorBody;
 use crate::http::query::Query;
 use crate::limits::PAGE_MAX;
 
@@ -41,10 +41,7 @@ pub(super) struct CountsJson {
     params(ReadQuery),
     responses(
         (status = 200, description = "The counts", body = CountsJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn counts(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Response {

@@ -15,9 +15,10 @@ use sensocto_node::{
 };
 
 use super::PageQuery;
+use super::refusals::LiveRefusals;
 use super::sensors::{FilterQuery, read_query};
 use crate::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 use crate::http::query::{Parameters, Query, Values};
 use crate::live::{self, LiveMessage};
 
@@ -111,10 +112,7 @@ impl Parameters for UsersQuery {
     ),
     responses(
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        LiveRefusals,
     )
 )]
 pub(super) async fn sensors(
@@ -138,10 +136,7 @@ pub(super) async fn sensors(
     ),
     responses(
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        LiveRefusals,
     )
 )]
 pub(super) async fn connectors(
@@ -165,10 +160,7 @@ pub(super) async fn connectors(
     ),
     responses(
         (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping, live queries are turned off, or as many windows are open as may be", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        LiveRefusals,
     )
 )]
 pub(super) async fn users(

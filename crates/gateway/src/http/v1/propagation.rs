@@ -11,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ReadQuery;
+use super::refusals::ReadRefusals;
 use crate::App;
-use crate::error::ErrorBody;
 use crate::http::query::Query;
 use crate::wire::millis;
 
@@ -60,10 +60,7 @@ struct TimesJson {
     params(ReadQuery),
     responses(
         (status = 200, description = "The times", body = MatrixJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn propagation(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<MatrixJson> {

@@ -1,5 +1,6 @@
 //! `/api/v1/rooms`: reading rooms, making, changing and ending them. What members do is in `members`.
 
+mod bodies;
 mod members;
 
 use std::sync::Arc;
@@ -19,12 +20,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::PageQuery;
+use super::refusals::{ReadRefusals, RoomReadRefusals, RoomRefusals};
+use super::texts::{IdText, JoinCodeText, RoomIdText};
 use crate::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 use crate::http::body::Body;
 use crate::http::cursor::Bound;
 use crate::http::query::{NoParameters, Parameters, Query, Values};
 use crate::rooms::{self, Detail, RoomJson};
+use bodies::{ChangedRoom, NewRoom};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -72,6 +76,7 @@ struct DoneJson<'a> {
 #[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
     /// Only those of this owner.
+    #[param(value_type = Option<IdText>, inline)]
     owner: Option<String>,
     /// `me`: only those that whoever asks is in.
     #[param(pattern = "^me$")]
@@ -104,10 +109,7 @@ impl Parameters for ListQuery {
     params(FilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of rooms", body = RoomsJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 async fn list(
@@ -140,15 +142,10 @@ async fn list(
     path = "/rooms",
     tag = "rooms",
     operation_id = "create_room",
-    request_body(content = Object, description = "`name`, `description`, `is_public`, `calls_enabled`, `media_playback_enabled`, `object_3d_enabled`, `whiteboard_enabled`, `configuration`, `join_code`; all optional"),
+    request_body(content = Option<NewRoom>, description = "All fields are optional"),
     responses(
         (status = 201, description = "It is made", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
-        (status = 409, description = "The join code is taken, or there are as many rooms as may be", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been made", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn create(
@@ -172,11 +169,10 @@ async fn create(
     path = "/rooms/{id}",
     tag = "rooms",
     operation_id = "get_room",
-    params(("id" = String, Path, description = "The room's id")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
     responses(
         (status = 200, description = "The room", body = RoomJson),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
+        RoomReadRefusals,
     )
 )]
 async fn get(
@@ -199,11 +195,10 @@ async fn get(
     path = "/rooms/by-code/{code}",
     tag = "rooms",
     operation_id = "get_room_by_code",
-    params(("code" = String, Path, description = "The join code, in either case")),
+    params(("code" = inline(JoinCodeText), Path, description = "The join code, in either case")),
     responses(
         (status = 200, description = "The room", body = RoomJson),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 404, description = "No room has this code", body = ErrorBody),
+        RoomReadRefusals,
     )
 )]
 async fn by_code(
@@ -226,16 +221,11 @@ async fn by_code(
     path = "/rooms/{id}",
     tag = "rooms",
     operation_id = "update_room",
-    params(("id" = String, Path, description = "The room's id")),
-    request_body(content = Object, description = "Any of the fields of `create_room` but `join_code`; `description: null` takes it away"),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
+    request_body(content = Option<ChangedRoom>, description = "All fields are optional"),
     responses(
         (status = 200, description = "It is changed", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn update(
@@ -255,14 +245,10 @@ async fn update(
     path = "/rooms/{id}",
     tag = "rooms",
     operation_id = "delete_room",
-    params(("id" = String, Path, description = "The room's id")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
     responses(
         (status = 200, description = "It is gone", body = DoneJson),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn delete(

@@ -11,6 +11,7 @@ use sensocto_node::{Freshness, Kind, Order, SearchText, SensorFilter, SensorId, 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::texts::{IdText, MarksText};
 use super::{PageQuery, PinQuery};
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
@@ -155,11 +156,7 @@ pub(super) struct StateQuery {
     #[param(required = false, default = "cache", pattern = "^(cache|origin)$")]
     source: String,
     /// Marks, joined by commas: the answer has seen at least these. The header `x-sensocto-mark` says the same.
-    #[param(
-        required = false,
-        max_length = 2048,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}(,[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[0-9]{1,19}:[0-9]{1,19}){0,15}$"
-    )]
+    #[param(value_type = Option<MarksText>, inline)]
     #[expect(dead_code, reason = "it was waited for before the request came here")]
     at_least: Option<String>,
 }
@@ -214,7 +211,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
     path = "/sensors/{id}",
     tag = "discovery",
     operation_id = "get_sensor",
-    params(("id" = String, Path, description = "The sensor's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$"), StateQuery),
+    params(("id" = inline(IdText), Path, description = "The sensor's id, percent-encoded; at most 128 bytes"), StateQuery),
     responses(
         (status = 200, description = "The sensor", body = SensorAndStateJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),

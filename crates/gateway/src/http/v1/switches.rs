@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
+use super::refusals::SwitchRefusals;
 use crate::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 use crate::http::query::{NoParameters, Query};
 
 /// A page of another site must not be able to switch with the browser of whoever operates the node.
@@ -34,10 +35,7 @@ fn set_live_queries(app: &App, headers: &HeaderMap, on: bool) -> Result<StatusCo
     operation_id = "leave_cluster",
     responses(
         (status = 204, description = "It works alone"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
+        SwitchRefusals,
     )
 )]
 pub(super) async fn leave(
@@ -56,10 +54,7 @@ pub(super) async fn leave(
     operation_id = "join_cluster",
     responses(
         (status = 204, description = "It takes part"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
+        SwitchRefusals,
     )
 )]
 pub(super) async fn join(
@@ -78,9 +73,7 @@ pub(super) async fn join(
     operation_id = "live_queries_on",
     responses(
         (status = 204, description = "It does"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
+        SwitchRefusals,
     )
 )]
 pub(super) async fn live_on(
@@ -99,9 +92,7 @@ pub(super) async fn live_on(
     operation_id = "live_queries_off",
     responses(
         (status = 204, description = "It does not"),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "A page of another site may not do this", body = ErrorBody),
+        SwitchRefusals,
     )
 )]
 pub(super) async fn live_off(

@@ -7,11 +7,13 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use sensocto_node::{PresenceTopic, Record, RoomId, UserId, View};
+use sensocto_node::{PresenceTopic, Record, RoomId, UserFilter, UserId, UsersPage, View, World};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::PageQuery;
+use super::refusals::ReadRefusals;
+use super::texts::IdText;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Parameters, Query, Values};
@@ -33,7 +35,7 @@ pub(super) struct UsersJson<'a> {
 #[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
     /// Only users in this topic, for example `room:lab`; without it, those in any. At most 128 bytes.
-    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")]
+    #[param(value_type = Option<IdText>, inline)]
     topic: Option<String>,
     /// Only users with a connection in this room, and only those connections.
     room: Option<String>,
@@ -81,15 +83,15 @@ struct Found {
     params(FilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of users", body = UsersJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Response {
     let Query(ListQuery(filter, page)) = query;
     let world = app.handle.world();
+    if filter.topic.is_none() && !filter.offline {
+        return of_the_world(&app, &world, filter, &page);
+    }
     app.presence.caught_up(world.seq).await;
     let topic = filter.topic.as_deref().unwrap_or(ALL);
     let (mut found, mut total, more) = app.presence.read(topic, |topic| gather(topic, &filter, &page));
@@ -103,6 +105,18 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
     let next = found.last().filter(|_| more || more_left).map(|found| found.user.as_str());
     let users = found.iter().map(|found| user(&world.view, found, mono)).collect();
     Json(UsersJson { users, total, next }).into_response()
+}
+
+/// Whoever is in any topic, out of the world's index of people.
+fn of_the_world(app: &App, world: &World, filter: FilterQuery, page: &PageQuery) -> Response {
+    let filter = UserFilter { room: filter.room, node: filter.node };
+    let UsersPage { people, total, next } = app.handle.list_users(world, &filter, page.after.as_deref(), page.limit);
+    let mono = app.handle.clock().mono();
+    let users = people
+        .iter()
+        .map(|person| wire::user(&world.view, &person.user_id, person.connections.iter(), None, mono))
+        .collect();
+    Json(UsersJson { users, total, next: next.as_deref() }).into_response()
 }
 
 /// The users of a page, how many there are on all, and whether there are more after it.
@@ -155,7 +169,7 @@ fn user<'a>(view: &View, found: &'a Found, mono: Duration) -> UserJson<'a> {
     path = "/users/{id}",
     tag = "discovery",
     operation_id = "get_user",
-    params(("id" = String, Path, description = "The user's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")),
+    params(("id" = inline(IdText), Path, description = "The user's id, percent-encoded; at most 128 bytes")),
     responses(
         (status = 200, description = "The user", body = UserJson),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
@@ -187,7 +201,7 @@ pub(super) async fn get(
     path = "/presence/{topic}/count",
     tag = "discovery",
     operation_id = "count_presence",
-    params(("topic" = String, Path, description = "`all`, `room:<id>` or another topic, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$")),
+    params(("topic" = inline(IdText), Path, description = "`all`, `room:<id>` or another topic, percent-encoded; at most 128 bytes")),
     responses(
         (status = 200, description = "How many; zero where nobody is", body = Count),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),

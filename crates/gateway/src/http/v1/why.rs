@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ReadQuery;
+use super::refusals::ReadRefusals;
+use super::texts::IdText;
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::Query;
@@ -67,16 +69,13 @@ struct ConflictJson {
     operation_id = "why",
     params(
         ("kind" = String, Path, description = "`sensor`, `connector` or `presence`", pattern = "^(sensor|connector|presence)$"),
-        ("id" = String, Path, description = "The entry's id, percent-encoded; at most 128 bytes", pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]{1,128}$"),
+        ("id" = inline(IdText), Path, description = "The entry's id, percent-encoded; at most 128 bytes"),
         ReadQuery
     ),
     responses(
         (status = 200, description = "What is known", body = WhyJson),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
         (status = 404, description = "Nothing is known of it", body = ErrorBody),
-        (status = 503, description = "The node is stopping", body = ErrorBody),
-        (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
+        ReadRefusals,
     )
 )]
 pub(super) async fn why(

@@ -86,6 +86,7 @@ impl Seen {
                     self.join(&diff["joins"]);
                     self.leave(&diff["leaves"]);
                 }
+                News::TooLarge => panic!("so few people are no large list"),
             }
         }
     }
@@ -257,4 +258,23 @@ async fn who_counts_is_told_at_most_twice_a_second_and_only_what_changed() {
     scene.gone("3", 1_499);
     assert_eq!(scene.topic.due_at(), None);
     assert!(scene.topic.before.is_empty() && scene.topic.diffs.is_empty(), "differences are made for who wants them");
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_large_is_not_told_and_its_watchers_count() {
+    let mut scene = Scene::new().await;
+    let many = "x".repeat(STATE_BYTES_MAX / 2);
+    for (id, user) in [("1", "ada"), ("2", "bob"), ("3", "cy")] {
+        let meta = Meta::new(id, &BTreeMap::from([("said", &many)])).expect("an object");
+        let shown = Shown { user: UserId::new(user).expect("an id"), online_at_ms: 1, held: scene.held.clone(), meta };
+        scene.topic.set(&key(id), Some(Arc::new(shown)), ms(0));
+    }
+    scene.topic.flush(ms(0));
+    assert_eq!(scene.topic.news(None, None), Some(News::TooLarge));
+    scene.topic.count_only(0);
+    assert_eq!(scene.topic.counted(), Count { users: 3, connections: 3 });
+    scene.gone("3", 1_000);
+    assert!(scene.topic.due_at().is_some(), "it is told how many are left");
+    scene.topic.flush(ms(2_000));
+    assert_eq!(scene.topic.counted(), Count { users: 2, connections: 2 });
 }

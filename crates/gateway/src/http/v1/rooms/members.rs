@@ -12,11 +12,14 @@ use sensocto_node::{SensorId, UserId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::bodies::Entering;
 use super::{DoneJson, ask, done_json, room_id, writer};
 use crate::App;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 use crate::http::body::Body;
 use crate::http::query::{NoParameters, Query};
+use crate::http::v1::refusals::RoomRefusals;
+use crate::http::v1::texts::{IdText, RoomIdText};
 
 type Ids = Result<Path<(String, String)>, PathRejection>;
 type Id = Result<Path<String>, PathRejection>;
@@ -51,17 +54,11 @@ fn sensor(ids: Ids) -> Result<(Id, SensorId), ApiError> {
     path = "/rooms/{id}/join",
     tag = "rooms",
     operation_id = "join_room",
-    params(("id" = String, Path, description = "The room's id")),
-    request_body(content = Object, description = "`{\"join_code\"}`, or nothing"),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
+    request_body(content = Option<Entering>, description = "Or nothing"),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn join(
@@ -82,16 +79,10 @@ async fn join(
     path = "/rooms/{id}/leave",
     tag = "rooms",
     operation_id = "leave_room",
-    params(("id" = String, Path, description = "The room's id")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn leave(
@@ -109,16 +100,10 @@ async fn leave(
     path = "/rooms/{id}/members/{user}",
     tag = "rooms",
     operation_id = "kick_member",
-    params(("id" = String, Path, description = "The room's id"), ("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id"), ("user" = inline(IdText), Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn kick(
@@ -137,16 +122,10 @@ async fn kick(
     path = "/rooms/{id}/members/{user}/promote",
     tag = "rooms",
     operation_id = "promote_member",
-    params(("id" = String, Path, description = "The room's id"), ("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id"), ("user" = inline(IdText), Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn promote(
@@ -165,16 +144,10 @@ async fn promote(
     path = "/rooms/{id}/members/{user}/demote",
     tag = "rooms",
     operation_id = "demote_member",
-    params(("id" = String, Path, description = "The room's id"), ("user" = String, Path, description = "The user's id, percent-encoded")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id"), ("user" = inline(IdText), Path, description = "The user's id, percent-encoded")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn demote(
@@ -193,16 +166,10 @@ async fn demote(
     path = "/rooms/{id}/join-code",
     tag = "rooms",
     operation_id = "regenerate_join_code",
-    params(("id" = String, Path, description = "The room's id")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn regenerate(
@@ -222,16 +189,10 @@ async fn regenerate(
     path = "/rooms/{id}/sensors/{sensor}",
     tag = "rooms",
     operation_id = "add_room_sensor",
-    params(("id" = String, Path, description = "The room's id"), ("sensor" = String, Path, description = "The sensor's id, percent-encoded")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id"), ("sensor" = inline(IdText), Path, description = "The sensor's id, percent-encoded")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn add_sensor(
@@ -250,16 +211,10 @@ async fn add_sensor(
     path = "/rooms/{id}/sensors/{sensor}",
     tag = "rooms",
     operation_id = "remove_room_sensor",
-    params(("id" = String, Path, description = "The room's id"), ("sensor" = String, Path, description = "The sensor's id, percent-encoded")),
+    params(("id" = inline(RoomIdText), Path, description = "The room's id"), ("sensor" = inline(IdText), Path, description = "The sensor's id, percent-encoded")),
     responses(
         (status = 200, description = "It is done", body = DoneJson),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "A user token is needed", body = ErrorBody),
-        (status = 403, description = "Whoever asks has no right to", body = ErrorBody),
-        (status = 404, description = "There is none, or whoever asks must not know of it", body = ErrorBody),
-        (status = 409, description = "It cannot be done: the code says why", body = ErrorBody),
-        (status = 503, description = "No disk takes it, or the node is stopping", body = ErrorBody),
-        (status = 504, description = "No node answered in time; it may have been done", body = ErrorBody),
+        RoomRefusals,
     )
 )]
 async fn remove_sensor(
