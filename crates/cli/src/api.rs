@@ -159,7 +159,7 @@ fn refusal(base: &str, status: u16, body: &str) -> Failure {
     let line = crate::output::printable(&format!("{field}{}{allowed}", error.message));
     match status {
         400 | 422 => Failure::Usage(line),
-        401 | 403 => Failure::Failed(format!("{line}; give --token (`sensocto token create user` makes one)")),
+        401 => Failure::Failed(format!("{line}; give --token (`sensocto token create user` makes one)")),
         _ => Failure::Failed(format!("{base}: {line}")),
     }
 }
@@ -206,6 +206,8 @@ pub(crate) struct Health {
     pub(crate) connectors: u64,
     pub(crate) rooms: u64,
     pub(crate) users: u64,
+    #[serde(default)]
+    pub(crate) room_store: Option<RoomStore>,
     pub(crate) identical: Identical,
     pub(crate) nodes: Vec<NodeHealth>,
     #[serde(default)]
@@ -214,6 +216,13 @@ pub(crate) struct Health {
     pub(crate) apart: bool,
     #[serde(default = "answered")]
     pub(crate) live_queries: bool,
+}
+
+/// How a node keeps rooms.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RoomStore {
+    pub(crate) on_disk: bool,
+    pub(crate) writable: bool,
 }
 
 /// Live queries are answered where a node says nothing of them.

@@ -107,7 +107,7 @@ fn propagation_is_measured_between_all_nodes() {
         assert!(start.elapsed() < DEADLINE, "{status}");
     };
     println!("propagation {}", status["propagation"]);
-    assert_eq!((&status["nodes_alive"], &status["rooms"]), (&Value::from(3), &Value::from(3)), "{status}");
+    assert_eq!(status["nodes_alive"], 3, "{status}");
     signal(demo.child.id(), "INT");
     assert_eq!(demo.end(), Some(0));
 }

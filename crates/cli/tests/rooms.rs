@@ -1,7 +1,7 @@
 //! Rooms on real processes: what was acknowledged outlives nodes that are killed, in whatever they were doing.
 //!
-//! `SENSOCTO_ROOMS_KILLS` and `SENSOCTO_ROOMS_OPERATIONS` say how often a home is killed (5) during how many operations (200), and
-//! `SENSOCTO_ROOMS_WRITER_KILLS` how often a node is killed while it writes (20).
+//! `SENSOCTO_ROOMS_KILLS`, `_OPERATIONS` and `_CLIENTS` say how often a home is killed (5) during how many operations (200) of how many
+//! clients at the same time (8), and `SENSOCTO_ROOMS_WRITER_KILLS` how often a node is killed while it writes (20).
 
 #![expect(clippy::print_stdout, reason = "a figure that nobody sees is none")]
 
@@ -16,8 +16,6 @@ use support::{Cluster, until};
 
 /// Far more than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Clients that ask at the same time.
-const CLIENTS: usize = 8;
 /// Rooms that are written to in one round.
 const ROOMS: usize = 20;
 
@@ -71,7 +69,7 @@ fn put_sensors(
     let acknowledged = Mutex::new(Vec::new());
     let failed = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for client in 0..CLIENTS {
+        for client in 0..setting("SENSOCTO_ROOMS_CLIENTS", 8) {
             let (next, acknowledged, failed) = (&next, &acknowledged, &failed);
             scope.spawn(move || {
                 let agent = agent();
@@ -200,6 +198,36 @@ fn a_node_that_is_killed_while_it_writes_opens_its_rooms_and_has_what_it_acknowl
     }
     println!("killed {kills} times while writing: {} operations acknowledged, {torn} not, none lost", all.len());
     assert!(torn > 0, "a node was killed while it wrote");
+}
+
+#[test]
+fn a_node_that_joins_takes_homes_over_without_a_refusal_and_fills_its_empty_disk() {
+    let mut cluster = Cluster::start(2);
+    cluster.wait_until_identical();
+    assert!(cluster.terminate(1).success());
+    cluster.empty_disk(1);
+    let nodes = [cluster.http(0).to_string()];
+    let rooms: Vec<String> =
+        (0..ROOMS).map(|_| create(&agent(), &nodes[0])["id"].as_str().expect("an id").to_owned()).collect();
+    let half = AtomicBool::new(false);
+    let (acknowledged, failed) = std::thread::scope(|scope| {
+        let clients = scope.spawn(|| put_sensors(&nodes, &rooms, 0, 1_000, &half));
+        cluster.restart(1);
+        clients.join().expect("clients end")
+    });
+    assert_eq!((acknowledged.len(), failed), (1_000, 0), "no operation is refused");
+    until(DEADLINE, "it has everything", || missing(&cluster, 1, &acknowledged).is_empty().then_some(()));
+    let moved = until(DEADLINE, "a room has its home on it", || {
+        let home = |room: &String| write(&agent(), &nodes[0], "PATCH", &format!("/{room}"), &json!({"name": "moved"}));
+        let homes: Vec<Value> = rooms.iter().filter_map(home).map(|(_, done)| done["room"]["home"].clone()).collect();
+        homes.iter().any(|home| *home == *cluster.name(1)).then_some(homes)
+    });
+    assert_eq!(moved.len(), ROOMS, "each of them answers");
+    // Alone, it has only its own disk to read from.
+    assert!(cluster.terminate(0).success());
+    assert!(cluster.terminate(1).success());
+    cluster.restart(1);
+    assert_eq!(missing(&cluster, 1, &acknowledged), []);
 }
 
 #[test]

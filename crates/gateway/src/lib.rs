@@ -6,6 +6,7 @@
 //!
 //! Absent from this crate: the registry, the engine between nodes, anything that outlives a connection.
 
+mod audience;
 mod auth;
 mod error;
 mod http;

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use sensocto_node::{
-    Handle, ListQuery, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate, NodeView, View, WINDOW_MAX,
+    Handle, ListQuery, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate, NodeView, Rendered, UserId, View,
+    WINDOW_MAX, Worlds,
 };
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use crate::audience::Audience;
 use crate::http::cursor::Bound;
+use crate::rooms::{self, RoomJson};
 use crate::wire::{self, ConnectorJson, NodeJson, SensorJson, UserJson};
 
 /// Lines of a window where the subscriber does not say.
@@ -43,6 +46,7 @@ fn names(query: &ListQuery) -> Names {
         ListQuery::Sensors(_) => Names { lines: "sensors", line: "sensor", id: "sensor_id" },
         ListQuery::Connectors(_) => Names { lines: "connectors", line: "connector", id: "connector_id" },
         ListQuery::Users(_) => Names { lines: "users", line: "user", id: "user_id" },
+        ListQuery::Rooms(_) => Names { lines: "rooms", line: "room", id: "room_id" },
     }
 }
 
@@ -53,16 +57,28 @@ enum Line<'a> {
     Sensor(Box<SensorJson<'a>>),
     Connector(ConnectorJson<'a>),
     User(UserJson<'a>),
+    Room(Box<RoomJson<'a>>),
 }
 
-fn line<'a>(handle: &Handle, view: &View, row: &'a ListRow) -> Option<Line<'a>> {
+fn line<'a>(
+    handle: &Handle,
+    query: &ListQuery,
+    view: &View,
+    row: &'a ListRow,
+    audience: &Audience,
+) -> Option<Line<'a>> {
     let mono = handle.clock().mono();
     match row {
-        ListRow::Entry(held) => wire::sensor(view, held, mono)
+        ListRow::Entry(held) => wire::sensor(view, held, mono, audience)
             .map(|sensor| Line::Sensor(Box::new(sensor)))
             .or_else(|| wire::connector(view, held, mono).map(Line::Connector)),
         ListRow::Person(person) => {
-            Some(Line::User(wire::user(view, &person.user_id, person.connections.iter(), None, mono)))
+            Some(Line::User(wire::user(view, &person.user_id, person.connections.iter(), None, mono, audience)))
+        }
+        ListRow::Room(row) => {
+            let ListQuery::Rooms(query) = query else { return None };
+            let viewer = query.viewer.as_ref().map(UserId::as_str);
+            Some(Line::Room(Box::new(rooms::line(&row.room, row.sensors, viewer))))
         }
     }
 }
@@ -117,15 +133,15 @@ impl Object {
     }
 }
 
-/// What a subscriber hears first.
-pub(crate) fn start(handle: &Handle, spec: &ListSpec, start: LiveStart) -> Vec<LiveMessage> {
+/// What a subscriber hears first of the window that it asked for.
+pub(crate) fn start(handle: &Handle, spec: &ListSpec, start: LiveStart, audience: &Audience) -> Vec<LiveMessage> {
     let query = &spec.query;
     match start {
         LiveStart::Page { world, stands, rows, total, cursor, lost } => {
             let view = &world.view;
             let behind = rows.last().filter(|_| rows.len() >= spec.limit).and_then(|row| query.position(view, row));
             let bound = bound(handle, query);
-            let lines: Vec<Line<'_>> = rows.iter().filter_map(|row| line(handle, view, row)).collect();
+            let lines: Vec<Line<'_>> = rows.iter().filter_map(|row| line(handle, query, view, row, audience)).collect();
             let mut page = Object::new()
                 .with("seq", &stands)
                 .with("total", &total)
@@ -139,20 +155,29 @@ pub(crate) fn start(handle: &Handle, spec: &ListSpec, start: LiveStart) -> Vec<L
             let page = page.with(names(query).lines, &lines).with("nodes", &nodes(handle, view));
             vec![LiveMessage { event: "page", cursor: Some(cursor), json: page.json() }]
         }
-        LiveStart::Missed(updates) => updates.iter().map(|update| message(handle, query, update)).collect(),
+        LiveStart::Missed(updates) => updates.iter().map(|update| message(handle, query, update, audience)).collect(),
     }
 }
 
-/// What a subscriber hears next. The first who asks makes it for all.
-pub(crate) fn message(handle: &Handle, query: &ListQuery, update: &LiveUpdate) -> LiveMessage {
+/// What a subscriber hears next. The first who asks makes it for all, without what only some of them may hear.
+pub(crate) fn message(handle: &Handle, query: &ListQuery, update: &LiveUpdate, audience: &Audience) -> LiveMessage {
     let event = if update.difference.is_some() { "change" } else { "total" };
-    let json = update.rendered.get_or_init(|| rendered(handle, query, update));
-    LiveMessage { event, cursor: Some(Arc::clone(&update.cursor)), json: Arc::clone(json) }
+    let for_all = update.rendered.get_or_init(|| {
+        let everybody = Audience::everybody(handle);
+        let json = rendered(handle, query, update, &everybody);
+        Rendered { json, leaves_out: everybody.has_left_out() }
+    });
+    let json = if for_all.leaves_out && !audience.is_everybody() {
+        rendered(handle, query, update, audience)
+    } else {
+        Arc::clone(&for_all.json)
+    };
+    LiveMessage { event, cursor: Some(Arc::clone(&update.cursor)), json }
 }
 
-fn rendered(handle: &Handle, query: &ListQuery, update: &LiveUpdate) -> Arc<str> {
+fn rendered(handle: &Handle, query: &ListQuery, update: &LiveUpdate, audience: &Audience) -> Arc<str> {
     let head = Object::new()
-        .with("seq", &update.world.seq)
+        .with("seq", &update.cursor.seq)
         .with("total", &update.total)
         .with("resume", &update.cursor.to_string());
     let Some(difference) = &update.difference else { return head.json() };
@@ -166,9 +191,9 @@ fn rendered(handle: &Handle, query: &ListQuery, update: &LiveUpdate) -> Arc<str>
     let moved =
         difference.moved.iter().map(|(at, row)| Said { at: Some(*at), id: Some((names.id, row.id())), ..nothing() });
     let entered = difference.entered.iter().filter_map(|(at, row)| {
-        Some(Said { at: Some(*at), line: Some((names.line, line(handle, view, row)?)), ..nothing() })
+        Some(Said { at: Some(*at), line: Some((names.line, line(handle, query, view, row, audience)?)), ..nothing() })
     });
-    let changed = difference.changed.iter().filter_map(|row| line(handle, view, row));
+    let changed = difference.changed.iter().filter_map(|row| line(handle, query, view, row, audience));
     head.with("left", &left.collect::<Vec<_>>())
         .with("moved", &moved.collect::<Vec<_>>())
         .with("entered", &entered.collect::<Vec<_>>())
@@ -189,13 +214,15 @@ fn bound(handle: &Handle, query: &ListQuery) -> Bound {
         ListQuery::Sensors(query) => Bound::sensors(handle, query),
         ListQuery::Connectors(filter) => Bound::new("connectors", &[filter.node.as_deref()]),
         ListQuery::Users(filter) => Bound::new("users", &[filter.room.as_deref(), filter.node.as_deref()]),
+        ListQuery::Rooms(query) => Bound::rooms(query),
     }
 }
 
 /// The window that a client asks for, where its cursor is one of the same query. It begins `skip` lines behind the cursor, as the list
-/// is now; from then on it stays at the place that was found.
+/// is now for this reader; from then on it stays at the place that was found.
 pub(crate) fn spec(
     handle: &Handle,
+    audience: &Audience,
     query: ListQuery,
     after: Option<&str>,
     skip: usize,
@@ -207,9 +234,10 @@ pub(crate) fn spec(
         Some(after) => Some(bound.read(after)?),
     };
     if skip > 0 {
-        let view = &handle.world().view;
-        let passed = query.read(view, after.as_ref(), skip).0;
-        after = passed.last().and_then(|row| query.position(view, row)).or(after);
+        let world = handle.world();
+        let worlds = Worlds { view: &world.view, rooms: &handle.rooms().view };
+        let passed = audience.list(&query).read(worlds, after.as_ref(), skip).0;
+        after = passed.last().and_then(|row| query.position(&world.view, row)).or(after);
     }
     (1..=WINDOW_MAX).contains(&limit).then_some(ListSpec { query, after, limit })
 }

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use sensocto_channels::presence::Meta;
 use sensocto_node::{
-    Batch, EventKind, Handle, Held, Kind, Next, PeerState, Presence, PresenceTopic, Record, RoomId, World,
+    Batch, EventKind, Handle, Held, Kind, Next, PeerState, Presence, PresenceTopic, Record, RoomId, Sight, World,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audience::{Audience, ROOM_TOPIC};
 pub(crate) use allowance::{Allowance, Turn};
 pub(crate) use last_seen::LastSeen;
 pub(crate) use topic::{Count, News, STATE_BYTES_MAX, Shown, Topic};
@@ -166,6 +167,7 @@ fn lock(topic: &Mutex<Topic>) -> MutexGuard<'_, Topic> {
 
 /// Keeps a hub up to date until the gateway, or its node, stops.
 pub(crate) async fn follow(hub: Arc<Hub>, handle: Handle, stopping: CancellationToken) {
+    let mut sights = handle.room_sights();
     let mut subscription = handle.subscribe();
     let mut sorter =
         Sorter { hub: Arc::clone(&hub), entries: BTreeMap::new(), connections: BTreeMap::new(), due: BTreeMap::new() };
@@ -182,6 +184,10 @@ pub(crate) async fn follow(hub: Arc<Hub>, handle: Handle, stopping: Cancellation
         let mut next = tokio::select! {
             () = stopping.cancelled() => return,
             next = handle.next(&mut subscription) => Some(next),
+            sight = sights.next() => {
+                sorter.see(&sight, subscription.world(), &handle);
+                None
+            }
             () = due => None,
         };
         // What else is there already is sorted in as well, so that one difference stands for all of it.
@@ -222,27 +228,50 @@ impl Sorter {
                 EventKind::Registered | EventKind::Updated => Some(&event.held),
                 EventKind::Unregistered(_) => None,
             };
-            self.set(event.key.id.as_str(), held, (now.mono, now.wall_ms));
+            self.set(event.key.id.as_str(), held, &Audience::everybody(handle), (now.mono, now.wall_ms));
         }
         self.nodes(&batch.world);
     }
 
+    /// Shows those anew who are in a room that other people may see than before.
+    fn see(&mut self, sight: &Sight, world: &World, handle: &Handle) {
+        let (now, audience) = (handle.clock().now(), Audience::everybody(handle));
+        let named = |presence: &Presence| presence.room_id.as_ref().is_some_and(|room| sight.concerns(room.as_str()));
+        let in_it = |(held, record): (&Held, &Record)| {
+            let presence = record.as_presence().filter(|presence| named(presence))?;
+            Some((presence.presence_ref.to_string(), held.clone()))
+        };
+        let touched: Vec<(String, Held)> = match sight {
+            Sight::Of(rooms) => {
+                let people = rooms.iter().map(|room| world.view.people(Some(room.as_str()), None, None, usize::MAX).0);
+                let connections = people.flatten().flat_map(|person| person.connections);
+                let connections = connections.filter(|(_, presence)| named(presence));
+                connections.map(|(held, presence)| (presence.presence_ref.to_string(), held.clone())).collect()
+            }
+            Sight::OfAny => world.view.iter_after(Kind::Presence, None).filter_map(in_it).collect(),
+        };
+        for (id, held) in touched {
+            self.set(&id, Some(&held), &audience, (now.mono, now.wall_ms));
+        }
+    }
+
     /// Compares what is known with the world as it is: the watchers are told only what differs.
     fn start_over(&mut self, world: &World, handle: &Handle) {
-        let now = handle.clock().now();
+        let (now, audience) = (handle.clock().now(), Audience::everybody(handle));
         let gone: Vec<Arc<str>> =
             self.entries.keys().filter(|id| world.view.get(Kind::Presence, id).is_none()).cloned().collect();
         for id in gone {
-            self.set(&id, None, (now.mono, now.wall_ms));
+            self.set(&id, None, &audience, (now.mono, now.wall_ms));
         }
         for (held, record) in world.view.iter_after(Kind::Presence, None) {
-            self.set(record.key().id.as_str(), Some(held), (now.mono, now.wall_ms));
+            self.set(record.key().id.as_str(), Some(held), &audience, (now.mono, now.wall_ms));
         }
         self.nodes(world);
     }
 
-    fn set(&mut self, id: &str, held: Option<&Held>, (mono, wall_ms): (Duration, u64)) {
-        let new = held.and_then(|held| Some((held.entry.record().and_then(Record::as_presence)?, shown(held)?)));
+    fn set(&mut self, id: &str, held: Option<&Held>, audience: &Audience, (mono, wall_ms): (Duration, u64)) {
+        let new =
+            held.and_then(|held| Some((held.entry.record().and_then(Record::as_presence)?, shown(held, audience)?)));
         let id: Arc<str> = Arc::from(id);
         let old = self.entries.remove(&id);
         let mut touched: Vec<Arc<str>> = Vec::new();
@@ -256,8 +285,8 @@ impl Sorter {
             }
             touched.push(Arc::clone(&old.connection));
         }
-        if let Some((presence, shown)) = new {
-            self.set_in_topic(&presence.topic, &id, Some(Arc::clone(&shown)), mono);
+        if let Some((presence, (in_topic, shown))) = new {
+            self.set_in_topic(&presence.topic, &id, Some(in_topic), mono);
             let connection = connection_key(presence);
             let rank = (presence.topic.as_str() != ALL, presence.online_at_ms, Arc::clone(&id));
             let of_connection = self.connections.entry(Arc::clone(&connection)).or_default();
@@ -337,9 +366,24 @@ pub(crate) fn connection_key(presence: &Presence) -> Arc<str> {
     Arc::from(format!("{}\n{}", presence.user_id, presence.connection))
 }
 
-/// A presence as it is shown. Its reference is that of its last change: `<node>.<generation>.<version>`, unlike any other in the world,
-/// and the same on every node.
-fn shown(held: &Held) -> Option<Arc<Shown>> {
+/// A presence as it is shown in its topic, and in `all`. Its reference is that of its last change: `<node>.<generation>.<version>`, unlike
+/// any other in the world, and the same on every node. What is told to everybody does not say which private room somebody is in; only
+/// the topic of that room does, which its members alone are told. Such a form has a reference of its own, so that who hears of the
+/// other one afterwards hears of a change.
+fn shown(held: &Held, audience: &Audience) -> Option<(Arc<Shown>, Arc<Shown>)> {
+    let presence = held.entry.record().and_then(Record::as_presence)?;
+    let room = presence.room_id.as_ref().map(RoomId::as_str);
+    let said = audience.room(presence.room_id.as_ref());
+    let everywhere = with_room(held, presence, said, said != room)?;
+    let own_topic = presence.topic.as_str().strip_prefix(ROOM_TOPIC);
+    let in_topic = match own_topic == room && said != room {
+        true => with_room(held, presence, room, false)?,
+        false => Arc::clone(&everywhere),
+    };
+    Some((in_topic, everywhere))
+}
+
+fn with_room(held: &Held, presence: &Presence, room_id: Option<&str>, leaves_out: bool) -> Option<Arc<Shown>> {
     #[derive(Serialize)]
     struct Fields<'a> {
         user_id: &'a str,
@@ -355,18 +399,18 @@ fn shown(held: &Held) -> Option<Arc<Shown>> {
         #[serde(skip_serializing_if = "Option::is_none")]
         fields: Option<&'a RawValue>,
     }
-    let presence = held.entry.record().and_then(Record::as_presence)?;
     let fields = Fields {
         user_id: presence.user_id.as_str(),
         user_name: &presence.user_name,
         device: presence.device.as_deref(),
-        room_id: presence.room_id.as_ref().map(RoomId::as_str),
+        room_id,
         mode: presence.mode.as_deref(),
         online_at: presence.online_at_ms,
         node: held.origin.node.as_str(),
         fields: presence.fields.as_json().and_then(|json| serde_json::from_str(json).ok()),
     };
-    let phx_ref = format!("{}.{:x}.{}", held.origin.node, held.origin.generation.0, held.entry.version.0);
+    let (node, generation, version) = (&held.origin.node, held.origin.generation.0, held.entry.version.0);
+    let phx_ref = format!("{node}.{generation:x}.{version}{}", if leaves_out { ".x" } else { "" });
     let meta = Meta::new(&phx_ref, &fields).ok()?;
     let (user, online_at_ms) = (presence.user_id.clone(), presence.online_at_ms);
     Some(Arc::new(Shown { user, online_at_ms, held: held.clone(), meta }))

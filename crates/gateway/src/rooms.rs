@@ -13,6 +13,10 @@ use crate::auth::User;
 
 /// Sensors that are listed with one room; beyond it, `GET /sensors?room=` has them all.
 const SENSORS_SHOWN_MAX: usize = 200;
+/// Longest prefix of a name, in characters: no name in lower case is longer.
+pub(crate) const PREFIX_CHARACTERS_MAX: usize = 400;
+/// What a prefix may be.
+pub(crate) const PREFIX_ALLOWED: &str = "a string of at most 400 characters";
 /// The user of clients without a token, where they need none.
 const ANONYMOUS: &str = "anonymous";
 
@@ -107,11 +111,22 @@ pub(crate) fn acting(app: &App, user: &User) -> Option<UserId> {
 
 /// The JSON form of a room, for one reader.
 pub(crate) fn room<'a>(handle: &Handle, room: &'a Room, viewer: Option<&str>, detail: Detail) -> RoomJson<'a> {
+    if detail == Detail::Line {
+        return line(room, handle.room_sensors_total(room), viewer);
+    }
+    let (sensors, total) = handle.room_sensors(&handle.world(), room, SENSORS_SHOWN_MAX);
+    let mut json = line(room, total, viewer);
+    json.sensors = Some(sensors.iter().map(|id| sensor(handle, id)).collect());
+    if detail == Detail::Whole {
+        let members = || room.members.iter().map(|(user, role)| (user.as_str(), role.as_str())).collect();
+        json.members = Some(json.role.map(|_| members()));
+    }
+    json
+}
+
+/// The line of a room in a list, for one reader.
+pub(crate) fn line<'a>(room: &'a Room, sensors: usize, viewer: Option<&str>) -> RoomJson<'a> {
     let role = viewer.and_then(|viewer| room.role(viewer));
-    let world = handle.world();
-    let (sensors, sensor_count) = handle.room_sensors(&world, room, SENSORS_SHOWN_MAX);
-    let sensors = (detail != Detail::Line).then(|| sensors.iter().map(|id| sensor(handle, id)).collect());
-    let members = || room.members.iter().map(|(user, role)| (user.as_str(), role.as_str())).collect();
     RoomJson {
         id: room.id.as_str(),
         name: &room.settings.name,
@@ -126,9 +141,9 @@ pub(crate) fn room<'a>(handle: &Handle, room: &'a Room, viewer: Option<&str>, de
         configuration: serde_json::from_str(room.settings.configuration.as_json()).ok(),
         role: role.map(sensocto_node::model::Role::as_str),
         member_count: room.members.len(),
-        members: (detail == Detail::Whole).then(|| role.map(|_| members())),
-        sensor_count,
-        sensors,
+        members: None,
+        sensor_count: sensors,
+        sensors: None,
         created_at: iso8601(room.created_at_ms),
         updated_at: iso8601(room.updated_at_ms),
         home: room.term.home.node.as_str(),

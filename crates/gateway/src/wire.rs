@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::audience::Audience;
+
 /// The facts about one sensor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SensorJson<'a> {
@@ -23,7 +25,7 @@ pub(crate) struct SensorJson<'a> {
     pub(crate) batch_size: u32,
     /// Who brought it in, where its token says so.
     pub(crate) username: Option<&'a str>,
-    /// The room it joined, if any.
+    /// The room it joined, if any; null as well where it is one that the reader must not know of.
     pub(crate) room_id: Option<&'a str>,
     pub(crate) attributes: BTreeMap<&'a str, AttributeJson<'a>>,
     /// The node it is connected to.
@@ -86,7 +88,7 @@ pub(crate) struct UserJson<'a> {
 pub(crate) struct ConnectionJson<'a> {
     /// What they use, for example `web`.
     pub(crate) device: Option<&'a str>,
-    /// Where they are.
+    /// Where they are; null as well where that is a room that the reader must not know of.
     pub(crate) room_id: Option<&'a str>,
     /// What they do there.
     pub(crate) mode: Option<&'a str>,
@@ -156,7 +158,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 }
 
 /// The JSON form of an entry that is a sensor.
-pub(crate) fn sensor<'a>(view: &View, held: &'a Held, mono: Duration) -> Option<SensorJson<'a>> {
+pub(crate) fn sensor<'a>(view: &View, held: &'a Held, mono: Duration, audience: &Audience) -> Option<SensorJson<'a>> {
     let sensor = held.entry.record().and_then(Record::as_sensor)?;
     let (freshness, age) = view.freshness(held, mono);
     let attributes = sensor.attributes.iter().map(|(id, attribute)| {
@@ -175,7 +177,7 @@ pub(crate) fn sensor<'a>(view: &View, held: &'a Held, mono: Duration) -> Option<
         sampling_rate: sensor.sampling_rate,
         batch_size: sensor.batch_size,
         username: sensor.username.as_deref(),
-        room_id: sensor.room_id.as_ref().map(sensocto_node::RoomId::as_str),
+        room_id: audience.room(sensor.room_id.as_ref()),
         attributes: attributes.collect(),
         node: held.origin.node.as_str(),
         generation: held.origin.generation.0,
@@ -209,6 +211,7 @@ pub(crate) fn user<'a>(
     connections: impl Iterator<Item = &'a Held>,
     last_seen_ms: Option<u64>,
     mono: Duration,
+    audience: &Audience,
 ) -> UserJson<'a> {
     let mut newest = None;
     let connections: Vec<ConnectionJson<'a>> = connections
@@ -217,7 +220,7 @@ pub(crate) fn user<'a>(
             newest = Some(presence.user_name.as_str());
             Some(ConnectionJson {
                 device: presence.device.as_deref(),
-                room_id: presence.room_id.as_ref().map(sensocto_node::RoomId::as_str),
+                room_id: audience.room(presence.room_id.as_ref()),
                 mode: presence.mode.as_deref(),
                 online_at: presence.online_at_ms,
                 node: held.origin.node.as_str(),

@@ -380,7 +380,7 @@ impl Handle {
             me: self.0.me.clone(),
             sensors: world.view.count(Kind::Sensor),
             connectors: world.view.count(Kind::Connector),
-            rooms: world.view.rooms_total(),
+            rooms: self.rooms().health.clone(),
             users: world.view.people_total(),
             identical: Identical { nodes: fresh, of: nodes.len() },
             nodes,

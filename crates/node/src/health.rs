@@ -5,6 +5,7 @@ use std::time::Duration;
 use sensocto_model::{Kind, Origin};
 use sensocto_registry::breaker::BreakerState;
 use sensocto_registry::{Freshness, PeerState};
+use sensocto_rooms::Health as RoomsHealth;
 
 use crate::breakers::BreakerHealth;
 use crate::client_url::ClientUrl;
@@ -19,8 +20,8 @@ pub struct ClusterHealth {
     pub sensors: usize,
     /// Connectors in the world.
     pub connectors: usize,
-    /// Rooms that sensors or people are in.
-    pub rooms: usize,
+    /// How this node's rooms are doing.
+    pub rooms: RoomsHealth,
     /// People who are here.
     pub users: usize,
     /// On how many nodes the entries of this node's world are proved.

@@ -41,14 +41,15 @@ pub use health::{ClusterHealth, Identical, Joining, NodeHealth};
 pub use hello::{MatrixRow, NodeLoad};
 pub use listing::{PINNED_FOR, PINNED_MAX, Page, PinError, Row, UsersPage, WorldToken};
 pub use live::{
-    ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveError, LiveNext, LiveStart,
-    LiveSubscription, LiveUpdate, PersonRow, UserFilter, WINDOWS_BY_ID_MAX, WINDOWS_MAX,
+    ConnectorFilter, ListDifference, ListLeft, ListQuery, ListRow, ListSpec, LiveCursor, LiveError, LiveNext,
+    LiveStart, LiveSubscription, LiveUpdate, PersonRow, Rendered, RoomRow, UserFilter, WINDOWS_BY_ID_MAX, WINDOWS_MAX,
+    WINDOWS_OF_ROOMS_MAX, Worlds,
 };
 pub use marks::{MARK_ALLOWED, MarkError, mark_text, parse_mark};
 pub use node::{EndCause, Node, StartError};
 pub use propagation::Propagation;
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
-pub use rooms::{RoomDone, RoomsBatch, RoomsNext, RoomsSubscription, RoomsWorld};
+pub use rooms::{RoomDone, RoomSights, RoomsBatch, RoomsNext, RoomsPage, RoomsSubscription, RoomsWorld, Sight};
 pub use sensocto_model::{
     self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation,
     Key, Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor,
@@ -61,7 +62,8 @@ pub use sensocto_registry::{
     RegisterError, Room, SearchText, SensorFilter, SensorQuery, View, fold,
 };
 pub use sensocto_rooms::{
-    self as room_rules, Ack as RoomAck, Change as RoomChange, Departure, Health as RoomsHealth, RoomQuery, RoomsView,
+    self as room_rules, Ack as RoomAck, Change as RoomChange, Departure, Health as RoomsHealth, RoomOrder, RoomQuery,
+    RoomsView,
 };
 pub use sensocto_signals::{
     Act, Battery, Digest, Interest, Level, Load, LoadLevel, Picked, Sample, Teller, VISIBLE_MAX, Windows, backpressure,

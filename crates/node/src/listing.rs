@@ -8,7 +8,7 @@ use sensocto_model::{Generation, Kind, Record};
 use sensocto_registry::{Freshness, Held, Line, Position, SensorQuery};
 
 use crate::handle::Inner;
-use crate::live::{ListQuery, ListRow, PersonRow, UserFilter};
+use crate::live::{ListRow, PersonRow, UserFilter};
 use crate::world::World;
 
 /// Worlds that are kept for readers of several pages. A world shares most of its memory with the next one, but under load each of
@@ -93,18 +93,16 @@ pub struct UsersPage {
 
 /// One page of the people who pass a filter, found in the index of people, or of those in a room.
 pub(crate) fn users(world: &World, filter: &UserFilter, (after, limit): (Option<&str>, usize)) -> UsersPage {
-    let query = ListQuery::Users(filter.clone());
-    let after = after.map(|after| Position::Id(after.to_owned()));
-    let (rows, more) = query.read(&world.view, after.as_ref(), limit);
+    let (rows, more) = filter.read(&world.view, after, limit);
     let people: Vec<PersonRow> = rows
         .into_iter()
         .filter_map(|row| match row {
             ListRow::Person(person) => Some(person),
-            ListRow::Entry(_) => None,
+            ListRow::Entry(_) | ListRow::Room(_) => None,
         })
         .collect();
     let next = people.last().filter(|_| more).map(|person| person.user_id.clone());
-    UsersPage { people, total: query.total(&world.view), next }
+    UsersPage { people, total: filter.total(&world.view), next }
 }
 
 /// The presences from the first reference after `after` on.

@@ -7,6 +7,7 @@ mod cursor;
 mod list;
 mod lists;
 mod resume;
+mod rooms;
 mod told;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,12 +19,17 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::handle::Handle;
+use crate::rooms::{RoomsNext, RoomsSubscription, RoomsWorld};
 use crate::world::{Next, Subscription, World};
 pub use by_ids::WINDOWS_BY_ID_MAX;
 pub use cursor::LiveCursor;
-pub use list::{ConnectorFilter, ListDifference, ListQuery, ListRow, ListSpec, PersonRow, UserFilter};
+pub use list::{
+    ConnectorFilter, ListDifference, ListLeft, ListQuery, ListRow, ListSpec, PersonRow, RoomRow, UserFilter, Worlds,
+};
 use lists::{Id, Lists};
-pub use told::{LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate};
+pub use rooms::WINDOWS_OF_ROOMS_MAX;
+pub(crate) use rooms::{place as room_place, position as room_position};
+pub use told::{LiveError, LiveNext, LiveStart, LiveSubscription, LiveUpdate, Rendered};
 
 /// Windows that may be open at one time. Further ones are refused.
 pub const WINDOWS_MAX: usize = 20_000;
@@ -86,6 +92,38 @@ struct Shared {
     kept: VecDeque<Arc<LiveUpdate>>,
 }
 
+/// What the windows are read from, while there are any.
+struct Following {
+    entries: Subscription,
+    rooms: RoomsSubscription,
+}
+
+/// What is there of both.
+struct Both {
+    world: Arc<World>,
+    rooms: Arc<RoomsWorld>,
+}
+
+impl Both {
+    fn lists(&self) -> Worlds<'_> {
+        Worlds { view: &self.world.view, rooms: &self.rooms.view }
+    }
+
+    /// The place in what is told of a window: a world's number, or, as either world may change what rooms say, the sum of both numbers.
+    fn seq(&self, id: Id) -> u64 {
+        match id {
+            Id::Sensors(_) | Id::ByIds(_) => self.world.seq,
+            Id::OfRooms(_) => self.world.seq + self.rooms.seq,
+        }
+    }
+}
+
+/// What comes next of either.
+enum Came {
+    Entries(Next),
+    Rooms(RoomsNext),
+}
+
 /// The task behind all windows of a node.
 pub(crate) struct Windows {
     handle: Handle,
@@ -94,7 +132,7 @@ pub(crate) struct Windows {
     lists: Lists,
     shared: HashMap<ListSpec, Shared>,
     specs: HashMap<Id, ListSpec>,
-    subscription: Option<Subscription>,
+    subscription: Option<Following>,
     told_at: Instant,
     totals_at: Instant,
     still_at: Instant,
@@ -135,7 +173,7 @@ impl Windows {
                 }
                 Some(request) = self.requests.recv() => self.open(request),
                 Some(spec) = self.closed.1.recv() => self.left(&spec),
-                next = next_of(&self.handle, &mut self.subscription) => self.take(next),
+                came = next_of(&self.handle, &mut self.subscription) => self.take_came(came),
                 () = sleep_until(wake) => {}
             }
             self.take_more();
@@ -155,21 +193,33 @@ impl Windows {
         gathered.into_iter().chain(totals).chain(still).chain(sweep).min()
     }
 
-    fn take(&mut self, next: Next) {
-        match next {
-            Next::Batch(batch) => self.lists.take(&batch.events),
-            Next::Resync(world) => self.lists.start_over(&world.view),
-            Next::Closed => self.subscription = None,
+    fn take_came(&mut self, came: Came) {
+        let Some(both) = self.both() else { return };
+        match came {
+            Came::Entries(Next::Batch(batch)) => self.lists.take(&batch.events),
+            Came::Entries(Next::Resync(_)) => self.lists.start_over(both.lists()),
+            Came::Rooms(RoomsNext::Batch(batch)) => self.lists.take_rooms(&batch.changes),
+            Came::Rooms(RoomsNext::Resync(_)) => self.lists.start_over_rooms(both.lists()),
+            Came::Entries(Next::Closed) | Came::Rooms(RoomsNext::Closed) => self.subscription = None,
         }
     }
 
+    /// What everything was taken in of.
+    fn both(&self) -> Option<Both> {
+        let following = self.subscription.as_ref()?;
+        Some(Both { world: Arc::clone(following.entries.world()), rooms: Arc::clone(following.rooms.world()) })
+    }
+
     fn take_more(&mut self) {
-        while let Some(next) = self.subscription.as_mut().and_then(|subscription| self.handle.try_next(subscription)) {
-            let closed = matches!(next, Next::Closed);
-            self.take(next);
-            if closed {
-                return;
-            }
+        while let Some(following) = &mut self.subscription {
+            let came = match self.handle.try_next(&mut following.entries) {
+                Some(next) => Came::Entries(next),
+                None => match following.rooms.try_next() {
+                    Some(next) => Came::Rooms(next),
+                    None => return,
+                },
+            };
+            self.take_came(came);
         }
     }
 
@@ -181,21 +231,20 @@ impl Windows {
             return;
         }
         if self.subscription.is_none() {
-            self.subscription = Some(self.handle.subscribe());
+            self.subscription =
+                Some(Following { entries: self.handle.subscribe(), rooms: self.handle.subscribe_rooms() });
         }
         // The window is opened into a world of which everybody has been told.
         self.take_more();
         self.tell();
-        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
-            return;
-        };
+        let Some(both) = self.both() else { return };
         if !self.shared.contains_key(&spec) {
             if self.shared.len() >= WINDOWS_MAX {
                 // Whoever asked may have gone away.
                 let _ = reply.send(Err(LiveError::Full));
                 return;
             }
-            let Some(id) = self.lists.open(&world.view, &spec) else {
+            let Some(id) = self.lists.open(both.lists(), &spec) else {
                 // Whoever asked may have gone away.
                 let _ = reply.send(Err(LiveError::Full));
                 return;
@@ -203,7 +252,7 @@ impl Windows {
             let (updates, _) = broadcast::channel(BEHIND_MAX);
             let kept = VecDeque::new();
             let idle_since = Instant::now();
-            let (told_at, stands) = (idle_since, world.seq);
+            let (told_at, stands) = (idle_since, both.seq(id));
             let shared = Shared { id, stands, told_at, subscribers: 0, idle_since, updates, kept };
             self.specs.insert(id, spec.clone());
             self.shared.insert(spec.clone(), shared);
@@ -212,14 +261,16 @@ impl Windows {
         let Some((rows, total)) = self.lists.page(shared.id) else { return };
         let page = resume::Page {
             handle: &self.handle,
-            world: &world,
+            world: &both.world,
+            rooms: &both.rooms.view,
             spec: &spec,
             rows: &rows,
             total,
             stands: shared.stands,
+            digest: self.lists.digest(shared.id),
         };
         let lost = lost || resume.is_some();
-        let kept = resume.as_ref().and_then(|cursor| missed(shared, self.handle.me(), cursor));
+        let kept = resume.as_ref().and_then(|cursor| missed(shared, self.handle.me(), cursor, page.digest));
         let start = match kept.or_else(|| Some(vec![Arc::new(page.missed(resume.as_ref()?)?)])) {
             Some(missed) if missed.is_empty() => LiveStart::Missed(vec![Arc::new(page.nothing_missed())]),
             Some(missed) => LiveStart::Missed(missed),
@@ -249,31 +300,29 @@ impl Windows {
 
     fn tell(&mut self) {
         self.told_at = Instant::now();
-        let Some(world) = self.subscription.as_ref().map(|subscription| Arc::clone(subscription.world())) else {
-            return;
-        };
-        let cursor = Arc::new(LiveCursor::new(self.handle.me(), world.seq, &world));
-        for (id, difference, total) in self.lists.differences(&world.view) {
-            self.send(id, &world, &cursor, Some(difference), total);
+        let Some(both) = self.both() else { return };
+        let cursor = Arc::new(LiveCursor::new(self.handle.me(), both.world.seq, &both.world, None));
+        for (id, difference, total) in self.lists.differences(both.lists()) {
+            self.send(id, &both, &cursor, Some(difference), total);
         }
         if self.lists.has_totals() && self.totals_at.elapsed() >= TOTALS {
             self.totals_at = self.told_at;
-            for (ids, total) in self.lists.totals(&world.view) {
-                ids.into_iter().for_each(|id| self.send(id, &world, &cursor, None, total));
+            for (ids, total) in self.lists.totals(both.lists()) {
+                ids.into_iter().for_each(|id| self.send(id, &both, &cursor, None, total));
             }
         }
         if self.still_at.elapsed() >= STILL / 4 {
             self.still_at = self.told_at;
-            self.tell_still(&world, &cursor);
+            self.tell_still(&both, &cursor);
         }
     }
 
     /// Tells windows of which nothing was told for long their total, which is what it was, with a new cursor.
-    fn tell_still(&mut self, world: &Arc<World>, cursor: &Arc<LiveCursor>) {
+    fn tell_still(&mut self, both: &Both, cursor: &Arc<LiveCursor>) {
         let still = self.shared.values().filter(|shared| shared.subscribers > 0 && shared.told_at.elapsed() >= STILL);
         for id in still.map(|shared| shared.id).collect::<Vec<_>>() {
             if let Some((_, total)) = self.lists.page(id) {
-                self.send(id, world, cursor, None, total);
+                self.send(id, both, cursor, None, total);
             }
         }
     }
@@ -281,16 +330,19 @@ impl Windows {
     fn send(
         &mut self,
         id: Id,
-        world: &Arc<World>,
+        both: &Both,
         cursor: &Arc<LiveCursor>,
         difference: Option<ListDifference>,
         total: usize,
     ) {
+        let cursor = match self.lists.digest(id) {
+            None => Arc::clone(cursor),
+            digest => Arc::new(LiveCursor::new(self.handle.me(), both.seq(id), &both.world, digest)),
+        };
         let Some(shared) = self.specs.get(&id).and_then(|spec| self.shared.get_mut(spec)) else { return };
-        let (before, world, rendered) = (shared.stands, Arc::clone(world), OnceLock::new());
-        shared.stands = world.seq;
+        let (before, world, rendered) = (shared.stands, Arc::clone(&both.world), OnceLock::new());
+        shared.stands = both.seq(id);
         shared.told_at = self.told_at;
-        let cursor = Arc::clone(cursor);
         let update = Arc::new(LiveUpdate { before, world, difference, total, cursor, rendered });
         if shared.kept.len() >= KEPT_MAX {
             shared.kept.pop_front();
@@ -319,21 +371,25 @@ impl Windows {
 }
 
 /// What was told of a window after a world, if all of it is kept.
-fn missed(shared: &Shared, me: &Origin, cursor: &LiveCursor) -> Option<Vec<Arc<LiveUpdate>>> {
+fn missed(shared: &Shared, me: &Origin, cursor: &LiveCursor, digest: Option<u64>) -> Option<Vec<Arc<LiveUpdate>>> {
     let since = cursor.seq;
     if cursor.told_by != *me {
         return None;
     }
-    if since == shared.stands {
+    // Somebody else's window into the rooms may stand at the same place.
+    if since == shared.stands && cursor.digest == digest {
         return Some(Vec::new());
     }
     let from = shared.kept.iter().position(|update| update.before == since)?;
     Some(shared.kept.iter().skip(from).cloned().collect())
 }
 
-async fn next_of(handle: &Handle, subscription: &mut Option<Subscription>) -> Next {
-    match subscription {
-        Some(subscription) => handle.next(subscription).await,
+async fn next_of(handle: &Handle, following: &mut Option<Following>) -> Came {
+    match following {
+        Some(following) => tokio::select! {
+            next = handle.next(&mut following.entries) => Came::Entries(next),
+            next = following.rooms.next() => Came::Rooms(next),
+        },
         None => std::future::pending().await,
     }
 }

@@ -1,16 +1,20 @@
 //! Rooms as applications see them: reads from this node's memory, writes that come back when they are where they have to be.
 
 mod driver;
+mod sights;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sensocto_model::room::RoomAsk;
-use sensocto_model::{AttributeId, JoinCode, Room, RoomError, RoomId, RoomSettings, SensorId, UserId};
+use sensocto_model::{AttributeId, JoinCode, Kind, Room, RoomError, RoomId, RoomSettings, SensorId, UserId};
+use sensocto_registry::{SensorFilter, View};
 use sensocto_rooms::{Ack, Change, Counters, Health, OpId, Operation, RoomsView, What};
 use sensocto_signals::Sample;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::handle::Handle;
@@ -18,6 +22,7 @@ use crate::world::World;
 
 use driver::DRAIN_MAX;
 pub(crate) use driver::{RoomsDriver, Told, start};
+pub use sights::{RoomSights, Sight};
 
 /// Batches of changes that a slow subscriber may be behind before it has to read the rooms anew.
 const BATCHES_MAX: usize = 1_024;
@@ -77,19 +82,41 @@ impl RoomsSubscription {
     /// Waits for what comes next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> RoomsNext {
         loop {
-            match self.batches.recv().await {
-                // The world was read after subscribing, so the first batches may be in it already.
-                Ok(batch) if batch.world.seq <= self.world.seq => {}
-                Ok(batch) => {
-                    self.world = Arc::clone(&batch.world);
-                    return RoomsNext::Batch(batch);
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.world = self.rooms.world.load_full();
-                    return RoomsNext::Resync(Arc::clone(&self.world));
-                }
-                Err(broadcast::error::RecvError::Closed) => return RoomsNext::Closed,
+            let received = self.batches.recv().await;
+            if let Some(next) = self.taken(received) {
+                return next;
             }
+        }
+    }
+
+    /// What is there already.
+    pub(crate) fn try_next(&mut self) -> Option<RoomsNext> {
+        loop {
+            let received = match self.batches.try_recv() {
+                Ok(batch) => Ok(batch),
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Lagged(behind)) => Err(RecvError::Lagged(behind)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+            };
+            if let Some(next) = self.taken(received) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn taken(&mut self, received: Result<RoomsBatch, RecvError>) -> Option<RoomsNext> {
+        match received {
+            // The world was read after subscribing, so the first batches may be in it already.
+            Ok(batch) if batch.world.seq <= self.world.seq => None,
+            Ok(batch) => {
+                self.world = Arc::clone(&batch.world);
+                Some(RoomsNext::Batch(batch))
+            }
+            Err(RecvError::Lagged(_)) => {
+                self.world = self.rooms.world.load_full();
+                Some(RoomsNext::Resync(Arc::clone(&self.world)))
+            }
+            Err(RecvError::Closed) => Some(RoomsNext::Closed),
         }
     }
 }
@@ -115,6 +142,8 @@ pub(crate) enum RoomsCommand {
 pub(crate) struct RoomsShared {
     pub(crate) world: ArcSwap<RoomsWorld>,
     pub(crate) batches: broadcast::Sender<RoomsBatch>,
+    /// Rooms that other people may see than before.
+    pub(crate) sights: broadcast::Sender<Arc<[RoomId]>>,
     pub(crate) commands: mpsc::Sender<RoomsCommand>,
     /// What comes from other nodes; when it is full, further ones are dropped, and whoever asked asks again.
     pub(crate) told: mpsc::Sender<Told>,
@@ -224,11 +253,17 @@ impl Handle {
         Ok(RoomDone { room: self.rooms().view.get(room.as_str()).cloned(), ack })
     }
 
+    /// How many sensors are in a room, without listing them.
+    #[must_use]
+    pub fn room_sensors_total(&self, room: &Room) -> usize {
+        sensors_total(&self.world().view, room)
+    }
+
     /// The sensors of a room: those that were added to it, and those that named it when they joined and were not taken out.
     #[must_use]
     pub fn room_sensors(&self, world: &World, room: &Room, limit: usize) -> (Vec<SensorId>, usize) {
         let query = sensocto_registry::SensorQuery {
-            filter: sensocto_registry::SensorFilter { room: Some(room.id.to_string()), ..Default::default() },
+            filter: SensorFilter { room: Some(room.id.to_string()), ..Default::default() },
             ..Default::default()
         };
         let mut sensors = room.sensor_ids.clone();
@@ -239,6 +274,21 @@ impl Handle {
         let total = sensors.len();
         (sensors.into_iter().take(limit).collect(), total)
     }
+}
+
+/// How many sensors are in a room. It is counted by what the room says, which is little, and by one count that is kept.
+pub(crate) fn sensors_total(view: &View, room: &Room) -> usize {
+    let filter = SensorFilter { room: Some(room.id.to_string()), ..SensorFilter::default() };
+    let named = view.sensors_total(&filter, Duration::ZERO);
+    let names = |sensor: &SensorId| {
+        let held = view.get(Kind::Sensor, sensor.as_str());
+        let sensor = held.and_then(|held| held.entry.record()?.as_sensor());
+        sensor.is_some_and(|sensor| sensor.room_id.as_ref() == Some(&room.id))
+    };
+    // Those that were added and name it are in it once, those that name it and were taken out are not.
+    let twice =
+        if named == 0 { 0 } else { room.sensor_ids.union(&room.removed_sensor_ids).filter(|id| names(id)).count() };
+    room.sensor_ids.len() + named.saturating_sub(twice)
 }
 
 /// The last values of a sensor.
@@ -257,7 +307,7 @@ impl Handle {
 
 /// Whether a sensor is there and names a room.
 pub(crate) fn names_room(world: &World, sensor: &str, room: &RoomId) -> bool {
-    let held = world.view.get(sensocto_model::Kind::Sensor, sensor);
+    let held = world.view.get(Kind::Sensor, sensor);
     let sensor = held.and_then(|held| held.entry.record()?.as_sensor());
     sensor.is_some_and(|sensor| sensor.room_id.as_ref() == Some(room))
 }
@@ -280,4 +330,37 @@ fn random_room_id() -> Result<RoomId, RoomError> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let parts = [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]];
     RoomId::new(&parts.map(hex).join("-")).map_err(|_| RoomError::Unavailable)
+}
+
+impl Handle {
+    /// One page of the rooms that a query finds, from behind a place on, and whether there are more. A place is what
+    /// [`crate::ListQuery::position`] says.
+    #[must_use]
+    pub fn list_rooms(
+        &self,
+        query: &sensocto_rooms::RoomQuery,
+        after: Option<&sensocto_registry::Position>,
+        limit: usize,
+    ) -> RoomsPage {
+        let (world, rooms) = (self.world(), self.rooms());
+        let place = after.and_then(|after| crate::live::room_place(query.order, after));
+        let (found, more) = rooms.view.list(query, place.as_ref(), limit);
+        let last = found.last().filter(|_| more);
+        RoomsPage {
+            next: last.map(|room| crate::live::room_position(query.order, room)),
+            total: rooms.view.total(query),
+            rooms: found.into_iter().map(|room| (sensors_total(&world.view, &room), room)).collect(),
+        }
+    }
+}
+
+/// One page of rooms.
+#[derive(Debug)]
+pub struct RoomsPage {
+    /// How many sensors are in each, and the room.
+    pub rooms: Vec<(usize, Arc<Room>)>,
+    /// How many rooms the query finds.
+    pub total: usize,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<sensocto_registry::Position>,
 }

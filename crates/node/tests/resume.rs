@@ -7,7 +7,7 @@ use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
     Attributes, ConnectorId, Handle, ListDifference, ListQuery, ListRow, ListSpec, LiveCursor, LiveNext, LiveStart,
     LiveSubscription, LocalEntry, Node, NodeConfig, NodeName, Order, PeerState, Position, Record, RegistryConfig,
-    Sensor, SensorFilter, SensorId, SensorQuery,
+    Sensor, SensorFilter, SensorId, SensorQuery, Worlds,
 };
 
 /// What has to happen happens within this, or the test fails.
@@ -186,7 +186,12 @@ async fn goes_from_node_to_node(order: Order, after: Option<Position>) {
         }
         let truth = || {
             let world = on.world();
-            spec.query.read(&world.view, spec.after.as_ref(), spec.limit).0.iter().map(line).collect::<Vec<_>>()
+            spec.query
+                .read(Worlds { view: &world.view, rooms: &Default::default() }, spec.after.as_ref(), spec.limit)
+                .0
+                .iter()
+                .map(line)
+                .collect::<Vec<_>>()
         };
         client.follow_until(truth, &format!("round {round} on {}", on.me().node)).await;
         // It loses its connection, and things go on.

@@ -17,7 +17,7 @@ use sensocto_model::{Kind, RoomId, SharedId};
 use crate::view::{Cause, Event, EventKind, Held, Position, SearchText, SensorFilter, SensorQuery, View, stems_of};
 use intervals::{Interval, Intervals};
 
-pub use difference::{Difference, Left, LeftCause, WindowRow};
+pub use difference::{Difference, Left, LeftCause, WindowRow, longest_rise};
 
 /// Most lines of a window.
 pub const WINDOW_MAX: usize = 1_000;

@@ -37,4 +37,4 @@ pub use rooms::{Ack, Change, Config, Counters, Health, Output, Rooms};
 pub use rules::{Standing, Verdict, rule, verdict};
 pub use sensocto_model::Now;
 pub use tag::Tag;
-pub use view::{RoomQuery, RoomsView};
+pub use view::{RoomOrder, RoomPlace, RoomQuery, RoomsView};

@@ -1,27 +1,43 @@
 //! What readers read: all rooms as they are at one moment, with the indexes that make a page cost what it returns.
 
-use std::ops::Bound;
+mod lines;
+mod order;
+
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use sensocto_model::{JoinCode, Room, RoomId, UserId};
 
-type Index = OrdMap<UserId, OrdSet<RoomId>>;
+pub use order::{RoomOrder, RoomPlace};
+
+/// The public rooms in one order, by the text that stands for a room in it.
+type Ordered = OrdMap<Arc<str>, Arc<Room>>;
+
+/// The rooms that somebody has to do with. Ids alone: a change of a room touches the indexes of its thousand members only where it
+/// changes who is in it, or its place.
+#[derive(Debug, Clone, Default)]
+struct Own {
+    ids: OrdSet<RoomId>,
+    names: OrdMap<Arc<str>, RoomId>,
+}
+
+type Index = OrdMap<UserId, Own>;
 
 /// All rooms at one moment. Cloning it copies a few pointers.
 #[derive(Debug, Clone, Default)]
 pub struct RoomsView {
     rooms: OrdMap<RoomId, Arc<Room>>,
     codes: OrdMap<JoinCode, RoomId>,
-    public: OrdSet<RoomId>,
+    /// In each of [`RoomOrder::ALL`].
+    public: [Ordered; 3],
     owned: Index,
     members: Index,
     /// Private rooms by member.
     private: Index,
 }
 
-/// Which rooms somebody asks for. They never get one that they may not see.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which rooms somebody asks for, and in which order. They never get one that they may not see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomQuery {
     /// Who asks; `None` is nobody, who sees what is public.
     pub viewer: Option<UserId>,
@@ -31,6 +47,27 @@ pub struct RoomQuery {
     pub mine: bool,
     /// Only public ones (`true`) or private ones (`false`).
     pub public: Option<bool>,
+    /// Only those whose name begins so, in whatever case.
+    pub name_prefix: Option<String>,
+    /// In which order.
+    pub order: RoomOrder,
+}
+
+impl RoomQuery {
+    /// Whether a room is among those that are asked for.
+    #[must_use]
+    pub fn finds(&self, room: &Room) -> bool {
+        self.finds_but_for_name(room)
+            && self.name_prefix.as_deref().is_none_or(|prefix| order::has_prefix(room, &order::fold(prefix)))
+    }
+
+    fn finds_but_for_name(&self, room: &Room) -> bool {
+        let viewer = self.viewer.as_ref().map(UserId::as_str);
+        room.is_visible_to(viewer)
+            && self.public.is_none_or(|public| room.settings.is_public == public)
+            && self.owner.as_ref().is_none_or(|owner| room.owner_id == *owner)
+            && (!self.mine || viewer.is_some_and(|viewer| room.role(viewer).is_some()))
+    }
 }
 
 impl RoomsView {
@@ -44,6 +81,12 @@ impl RoomsView {
     #[must_use]
     pub fn get_visible(&self, id: &str, viewer: Option<&str>) -> Option<&Arc<Room>> {
         self.get(id).filter(|room| room.is_visible_to(viewer))
+    }
+
+    /// Whether there is a room of an id that somebody must not know of. An id that no room has hides nothing.
+    #[must_use]
+    pub fn hides(&self, id: &str, viewer: Option<&str>) -> bool {
+        self.get(id).is_some_and(|room| !room.is_visible_to(viewer))
     }
 
     /// The room of a join code. Whoever has the code may see it.
@@ -67,145 +110,110 @@ impl RoomsView {
     /// How many public rooms there are.
     #[must_use]
     pub fn public_total(&self) -> usize {
-        self.public.len()
+        self.public[RoomOrder::Id as usize].len()
     }
 
-    /// All rooms by id, from behind one on, whoever asks.
-    pub fn iter_from<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = &'a Arc<Room>> {
-        let bounds = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rooms.range::<_, str>((bounds, Bound::Unbounded)).map(|(_, room)| room)
-    }
-
-    /// One page of the rooms that a query finds, by id, and whether there are more.
+    /// How many rooms somebody may see.
     #[must_use]
-    pub fn list(&self, query: &RoomQuery, after: Option<&str>, limit: usize) -> (Vec<Arc<Room>>, bool) {
-        let viewer = query.viewer.as_ref().map(UserId::as_str);
-        let passes = |room: &&Arc<Room>| {
-            room.is_visible_to(viewer)
-                && query.public.is_none_or(|public| room.settings.is_public == public)
-                && query.owner.as_ref().is_none_or(|owner| room.owner_id == *owner)
-                && (!query.mine || viewer.is_some_and(|viewer| room.role(viewer).is_some()))
-        };
-        let mut found: Vec<Arc<Room>> = self
-            .candidates(query, after)
-            .filter_map(|id| self.rooms.get(id))
-            .filter(passes)
-            .take(limit + 1)
-            .cloned()
-            .collect();
-        let more = found.len() > limit;
-        found.truncate(limit);
-        (found, more)
+    pub fn visible_total(&self, viewer: Option<&UserId>) -> usize {
+        self.public_total() + viewer.and_then(|viewer| self.private.get(viewer)).map_or(0, |own| own.ids.len())
     }
 
-    /// How many rooms a query finds.
-    #[must_use]
-    pub fn total(&self, query: &RoomQuery) -> usize {
-        let of = |index: &Index| query.viewer.as_ref().and_then(|viewer| index.get(viewer)).map_or(0, OrdSet::len);
-        match (&query.owner, query.mine, query.public) {
-            (None, false, None) => self.public.len() + of(&self.private),
-            (None, false, Some(true)) => self.public.len(),
-            (None, false | true, Some(false)) => of(&self.private),
-            (None, true, None) => of(&self.members),
-            (None, true, Some(true)) => of(&self.members) - of(&self.private),
-            // The rooms of one owner are few.
-            (Some(_), _, _) => self.list(query, None, usize::MAX - 1).0.len(),
-        }
-    }
-
-    /// The ids, in order, among which all are that a query finds.
-    fn candidates<'a>(
-        &'a self,
-        query: &RoomQuery,
-        after: Option<&'a str>,
-    ) -> Box<dyn Iterator<Item = &'a RoomId> + 'a> {
-        let from = move |set: &'a OrdSet<RoomId>| {
-            set.range::<_, str>((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
-        };
-        let of =
-            |index: &'a Index, user: Option<&UserId>| user.and_then(|user| index.get(user)).into_iter().flat_map(from);
-        let viewer = query.viewer.as_ref();
-        match (&query.owner, query.mine, query.public) {
-            (Some(owner), _, _) => Box::new(of(&self.owned, Some(owner))),
-            (None, true, Some(false)) | (None, false, Some(false)) => Box::new(of(&self.private, viewer)),
-            (None, true, _) => Box::new(of(&self.members, viewer)),
-            (None, false, Some(true)) => Box::new(from(&self.public)),
-            (None, false, None) => {
-                Box::new(Merged { one: from(&self.public).peekable(), other: of(&self.private, viewer).peekable() })
-            }
-        }
+    /// All rooms by id, whoever asks.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Room>> {
+        self.rooms.values()
     }
 
     /// Puts a room in place of what was there, or takes it away.
     pub(crate) fn replace(&mut self, id: &RoomId, after: Option<&Arc<Room>>) {
-        if let Some(before) = self.rooms.remove(id) {
-            self.unindex(&before);
+        let before = match after {
+            Some(after) => self.rooms.insert(id.clone(), Arc::clone(after)),
+            None => self.rooms.remove(id),
+        };
+        let (before, after) = (before.as_deref(), after);
+        self.index_code(before, after.map(|after| &**after));
+        self.index_public(before, after);
+        self.index_people(before, after.map(|after| &**after));
+    }
+
+    fn index_code(&mut self, before: Option<&Room>, after: Option<&Room>) {
+        if let Some(before) = before.filter(|before| self.codes.get(&before.join_code) == Some(&before.id)) {
+            self.codes.remove(&before.join_code);
         }
         if let Some(after) = after {
-            self.index(after);
-            self.rooms.insert(id.clone(), Arc::clone(after));
+            self.codes.insert(after.join_code, after.id.clone());
         }
     }
 
-    fn index(&mut self, room: &Room) {
-        self.codes.insert(room.join_code, room.id.clone());
-        if room.settings.is_public {
-            self.public.insert(room.id.clone());
-        }
-        add(&mut self.owned, &room.owner_id, &room.id);
-        for user in room.members.keys() {
-            add(&mut self.members, user, &room.id);
-            if !room.settings.is_public {
-                add(&mut self.private, user, &room.id);
+    fn index_public(&mut self, before: Option<&Room>, after: Option<&Arc<Room>>) {
+        let before = before.filter(|before| before.settings.is_public);
+        let after = after.filter(|after| after.settings.is_public);
+        for order in RoomOrder::ALL {
+            let index = &mut self.public[order as usize];
+            let (old, new) = (before.map(|before| order.key(before)), after.map(|after| order.key(after)));
+            if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
+                index.remove(&*old);
+            }
+            if let Some((new, after)) = new.zip(after) {
+                index.insert(new, Arc::clone(after));
             }
         }
     }
 
-    fn unindex(&mut self, room: &Room) {
-        if self.codes.get(&room.join_code) == Some(&room.id) {
-            self.codes.remove(&room.join_code);
+    fn index_people(&mut self, before: Option<&Room>, after: Option<&Room>) {
+        let name = |room: Option<&Room>| room.map(|room| RoomOrder::Name.key(room));
+        let (old, new) = (name(before), name(after));
+        let same_place = old == new;
+        let shown_to = |room: Option<&Room>| room.is_some_and(|room| !room.settings.is_public);
+        let update = |index: &mut Index, user: &UserId, was: bool, is: bool| {
+            if was && !(is && same_place) {
+                take(index, user, before, old.as_ref());
+            }
+            if is && !(was && same_place) {
+                add(index, user, after, new.as_ref());
+            }
+        };
+        let owner = before.or(after).map(|room| &room.owner_id);
+        if let Some(owner) = owner {
+            update(&mut self.owned, owner, before.is_some(), after.is_some());
         }
-        self.public.remove(room.id.as_str());
-        take(&mut self.owned, &room.owner_id, &room.id);
-        for user in room.members.keys() {
-            take(&mut self.members, user, &room.id);
-            take(&mut self.private, user, &room.id);
+        let members = |room: Option<&Room>, user: &UserId| room.is_some_and(|room| room.members.contains_key(user));
+        let everybody = before.into_iter().chain(after).flat_map(|room| room.members.keys());
+        let unchanged = same_place
+            && shown_to(before) == shown_to(after)
+            && before.map(|room| room.members.keys().collect::<Vec<_>>())
+                == after.map(|room| room.members.keys().collect::<Vec<_>>());
+        if unchanged {
+            return;
+        }
+        let everybody: std::collections::BTreeSet<&UserId> = everybody.collect();
+        for user in everybody {
+            let (was, is) = (members(before, user), members(after, user));
+            update(&mut self.members, user, was, is);
+            update(&mut self.private, user, was && shown_to(before), is && shown_to(after));
         }
     }
 
-    /// How many rooms each of a few owners has: for the limit.
+    /// How many rooms an owner has: for the limit.
     pub(crate) fn owned_by(&self, owner: &UserId) -> usize {
-        self.owned.get(owner).map_or(0, OrdSet::len)
+        self.owned.get(owner).map_or(0, |own| own.ids.len())
     }
 }
 
-fn add(index: &mut Index, user: &UserId, room: &RoomId) {
-    index.entry(user.clone()).or_default().insert(room.clone());
+fn add(index: &mut Index, user: &UserId, room: Option<&Room>, name: Option<&Arc<str>>) {
+    if let Some((room, name)) = room.zip(name) {
+        let own = index.entry(user.clone()).or_default();
+        own.ids.insert(room.id.clone());
+        own.names.insert(Arc::clone(name), room.id.clone());
+    }
 }
 
-fn take(index: &mut Index, user: &UserId, room: &RoomId) {
-    if let Some(rooms) = index.get_mut(user) {
-        rooms.remove(room);
-        if rooms.is_empty() {
+fn take(index: &mut Index, user: &UserId, room: Option<&Room>, name: Option<&Arc<str>>) {
+    if let (Some((room, name)), Some(own)) = (room.zip(name), index.get_mut(user)) {
+        own.ids.remove(&room.id);
+        own.names.remove(&**name);
+        if own.ids.is_empty() {
             index.remove(user);
-        }
-    }
-}
-
-/// Two ordered lists as one.
-struct Merged<I: Iterator, J: Iterator> {
-    one: std::iter::Peekable<I>,
-    other: std::iter::Peekable<J>,
-}
-
-impl<'a, I: Iterator<Item = &'a RoomId>, J: Iterator<Item = &'a RoomId>> Iterator for Merged<I, J> {
-    type Item = &'a RoomId;
-
-    fn next(&mut self) -> Option<&'a RoomId> {
-        match (self.one.peek(), self.other.peek()) {
-            (Some(one), Some(other)) if other < one => self.other.next(),
-            (Some(_), _) => self.one.next(),
-            (None, _) => self.other.next(),
         }
     }
 }

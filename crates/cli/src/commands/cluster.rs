@@ -54,7 +54,8 @@ pub(super) fn set_live_queries(state: OnOff, args: &NodeArgs) -> Result<(), Fail
 }
 
 fn shown(health: &Health) -> Vec<String> {
-    let Health { node, sensors, connectors, rooms, users, identical, nodes, joining, apart, live_queries } = health;
+    let Health { node, sensors, connectors, rooms, users, identical, nodes, joining, apart, live_queries, room_store } =
+        health;
     let mut lines = vec![format!(
         "node {}: {sensors} sensors, {connectors} connectors, {rooms} rooms, {users} users; identical on {} of {} nodes",
         printable(node),
@@ -63,6 +64,9 @@ fn shown(health: &Health) -> Vec<String> {
     )];
     if *apart {
         lines.push("it left the cluster and works alone (`sensocto cluster join` ends that)".to_owned());
+    }
+    if room_store.as_ref().is_some_and(|store| store.on_disk && !store.writable) {
+        lines.push("its disk takes no writes: other nodes decide about rooms".to_owned());
     }
     if !live_queries {
         lines.push("it answers no live queries (`sensocto cluster live-queries on` ends that)".to_owned());
@@ -125,7 +129,7 @@ mod tests {
     #[test]
     fn a_peer_that_is_not_there_yet_is_shown() {
         let health: Health = serde_json::from_value(serde_json::json!({
-            "node": "a", "generation": 1, "sensors": 300, "connectors": 12, "rooms": 3, "users": 5,
+            "node": "a", "generation": 1, "sensors": 300, "connectors": 12, "rooms": 3, "users": 5, "room_store": {"on_disk": true, "writable": false, "ready": true, "identical": 0, "of": 1},
             "identical": {"nodes": 1, "of": 2},
             "nodes": [
                 {"name": "a", "generation": 1, "state": "local", "freshness": "fresh", "since_ms": 61_000, "digest_age_ms": null,
@@ -139,6 +143,7 @@ mod tests {
         .expect("the form that a node gives");
         let expected = "\
 node a: 300 sensors, 12 connectors, 3 rooms, 5 users; identical on 1 of 2 nodes
+its disk takes no writes: other nodes decide about rooms
 
 NODE  STATE    FRESHNESS  SENSORS  BEHIND  DIGEST     BREAKER  RTT     LOAD      CPU   MEMORY  QUEUES  SINCE   CLIENTS                CAUSE
 a     local    fresh      200      -       -          closed   -       elevated  61 %  40 %    3 %     1 min   -

@@ -225,7 +225,6 @@ struct Status {
     alive: usize,
     nodes: usize,
     sensors: u64,
-    rooms: u64,
     users: u64,
     events_per_second: f64,
     propagation: Propagation,
@@ -242,7 +241,6 @@ impl Status {
             alive: health.as_ref().map_or(0, |health| health.nodes.iter().filter(|node| alive(&node.state)).count()),
             nodes: nodes.members.len(),
             sensors: health.as_ref().map_or(0, |health| health.sensors.saturating_sub(in_flight)),
-            rooms: health.as_ref().map_or(0, |health| health.rooms),
             users: health.as_ref().map_or(0, |health| health.users),
             events_per_second: f64::from(u32::try_from(counts.events_since(&before.1)).unwrap_or(u32::MAX)) / seconds,
             propagation: probe.propagation(),
@@ -250,7 +248,7 @@ impl Status {
     }
 
     fn text(&self) -> String {
-        let Self { alive, nodes, sensors, rooms, users, events_per_second, propagation } = self;
+        let Self { alive, nodes, sensors, users, events_per_second, propagation } = self;
         let Propagation { count, p50, p99, lost, .. } = propagation;
         let shown = |time: &Duration| format!("{:.1} ms", time.as_secs_f64() * 1_000.0);
         let arrival = match count {
@@ -259,7 +257,7 @@ impl Status {
         };
         let lost = if *lost == 0 { String::new() } else { format!(", {lost} did not arrive") };
         format!(
-            "nodes {alive}/{nodes}   sensors {sensors}   rooms {rooms}   users {users}   {events_per_second:.0} events/s   {arrival}{lost}"
+            "nodes {alive}/{nodes}   sensors {sensors}   users {users}   {events_per_second:.0} events/s   {arrival}{lost}"
         )
     }
 
@@ -267,7 +265,7 @@ impl Status {
         let Propagation { count, p50, p99, max, lost } = self.propagation;
         let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         json!({
-            "nodes_alive": self.alive, "nodes": self.nodes, "sensors": self.sensors, "rooms": self.rooms, "users": self.users,
+            "nodes_alive": self.alive, "nodes": self.nodes, "sensors": self.sensors, "users": self.users,
             "events_per_second": self.events_per_second.round(),
             "propagation": {"count": count, "p50_ms": ms(p50), "p99_ms": ms(p99), "max_ms": ms(max), "lost": lost}
         })

@@ -1,5 +1,7 @@
 //! `sensocto rooms …`
 
+mod watch;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,7 @@ use crate::api::Api;
 use crate::args::{NodeArgs, RoomArgs, RoomMemberArgs, RoomSensorArgs, RoomSettingsArgs, RoomsCommand};
 use crate::failure::Failure;
 use crate::output::{self, Table, printable};
+use watch::watch;
 
 /// A room, as far as it is shown.
 #[derive(Debug, Deserialize)]
@@ -44,12 +47,8 @@ pub(super) fn run(command: &RoomsCommand) -> Result<(), Failure> {
         one(&args.room, method, &format!("/sensors/{}", encoded(&args.sensor)), json!({}))
     };
     match command {
-        RoomsCommand::List { node, owner, mine, visibility, limit } => {
-            let mine = mine.then_some("me");
-            let given = [("owner", owner.as_deref()), ("member", mine), ("visibility", visibility.as_deref())];
-            let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            list(node, &given, limit.unwrap_or(u64::MAX))
-        }
+        RoomsCommand::List { node, filter, limit } => list(node, &filter.given(), limit.unwrap_or(u64::MAX)),
+        RoomsCommand::Watch { node, filter, limit } => super::block_on(watch(node, filter, *limit)),
         RoomsCommand::Show { room, node } => show(node, room),
         RoomsCommand::Create { settings, join_code, node } => {
             let mut body = body(settings);

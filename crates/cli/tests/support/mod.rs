@@ -36,6 +36,17 @@ pub(crate) fn sensocto(args: &[&str]) -> Command {
     command
 }
 
+/// The same, started by another program.
+fn within(starter: &[String], args: &[&str]) -> Command {
+    let Some((program, before)) = starter.split_first() else { return sensocto(args) };
+    let mut command = Command::new(program);
+    command.args(before).arg(env!("CARGO_BIN_EXE_sensocto")).args(args);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SENSOCTO_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs a command to its end. Its standard input is closed, so a node that is given `--exit-with-stdin` ends by itself.
 pub(crate) fn run(args: &[&str]) -> Finished {
     finish(&mut sensocto(args))
@@ -71,8 +82,18 @@ struct Member {
     name: String,
     http: SocketAddr,
     peer: SocketAddr,
+    /// What its command line begins with, where it does not run as it is.
+    within: Vec<String>,
     data: TempDir,
     process: Option<Process>,
+}
+
+/// Where a node is to run.
+pub(crate) struct Place {
+    pub(crate) http: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    /// A program and its arguments that is to start the node, as `ip netns exec one`.
+    pub(crate) within: Vec<String>,
 }
 
 struct Process {
@@ -91,15 +112,22 @@ impl Cluster {
     /// The same, each with further flags of `serve`.
     pub(crate) fn start_with(count: usize, flags: &[&str]) -> Self {
         let addresses = free_addresses(2 * count);
-        let members = (0..count)
-            .map(|index| Member {
-                name: char::from(b'a' + u8::try_from(index).expect("a few nodes")).to_string(),
-                http: addresses[index],
-                peer: addresses[count + index],
-                data: tempfile::tempdir().expect("a directory for the node"),
-                process: None,
-            })
-            .collect();
+        let place = |index| Place { http: addresses[index], peer: addresses[count + index], within: Vec::new() };
+        Self::start_at((0..count).map(place).collect(), flags)
+    }
+
+    /// The same, at places of the caller's choice.
+    pub(crate) fn start_at(places: Vec<Place>, flags: &[&str]) -> Self {
+        let count = places.len();
+        let member = |(index, Place { http, peer, within }): (usize, Place)| Member {
+            name: char::from(b'a' + u8::try_from(index).expect("a few nodes")).to_string(),
+            http,
+            peer,
+            within,
+            data: tempfile::tempdir().expect("a directory for the node"),
+            process: None,
+        };
+        let members = places.into_iter().enumerate().map(member).collect();
         let mut cluster = Self { members, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() };
         for index in 0..count {
             cluster.restart(index);
@@ -142,8 +170,14 @@ impl Cluster {
     pub(crate) fn restart(&mut self, index: usize) {
         assert!(self.members[index].process.is_none(), "node {} runs already", self.members[index].name);
         let flags = self.flags_of(index);
-        let mut command = sensocto(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut command = within(&self.members[index].within, &flags.iter().map(String::as_str).collect::<Vec<_>>());
         self.members[index].process = Some(Process::start(&mut command));
+    }
+
+    /// Takes away what a node that does not run has on its disk.
+    pub(crate) fn empty_disk(&mut self, index: usize) {
+        assert!(self.members[index].process.is_none(), "node {} runs", self.members[index].name);
+        self.members[index].data = tempfile::tempdir().expect("a directory for the node");
     }
 
     /// Pauses a node (SIGSTOP): it keeps its sockets and answers nothing.

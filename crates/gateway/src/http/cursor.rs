@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sensocto_node::{Handle, Order, Position, SearchText, SensorQuery};
+use sensocto_node::{Handle, Order, Position, RoomQuery, SearchText, SensorQuery, UserId};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
@@ -50,6 +50,21 @@ impl Bound {
                 filter.text.as_ref().map(SearchText::to_text).as_deref(),
                 Some(query.order.as_str()),
                 me.as_deref(),
+            ],
+        )
+    }
+
+    /// A list of rooms.
+    pub(crate) fn rooms(query: &RoomQuery) -> Bound {
+        let visibility = query.public.map(|public| if public { "public" } else { "private" });
+        Bound::new(
+            "rooms",
+            &[
+                query.owner.as_ref().map(UserId::as_str),
+                query.mine.then_some("me"),
+                visibility,
+                query.name_prefix.as_deref(),
+                Some(query.order.as_str()),
             ],
         )
     }

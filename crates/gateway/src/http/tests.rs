@@ -1,4 +1,5 @@
 mod api;
 mod connections;
 mod pages;
+mod private_rooms;
 mod rooms;

@@ -16,6 +16,7 @@ mod why;
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use axum::middleware;
 use sensocto_node::{Generation, World, WorldToken};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +24,7 @@ use utoipa_axum::routes;
 
 use self::texts::MarksText;
 use crate::App;
+use crate::audience::Audience;
 use crate::error::ApiError;
 use crate::http::query::{Parameters, Values};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
@@ -49,10 +51,16 @@ pub(super) fn router(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(live::sensors))
         .routes(routes!(live::connectors))
         .routes(routes!(live::users))
+        .routes(routes!(live::of_rooms))
         .routes(routes!(mark::mark))
         .routes(routes!(why::why))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::marks::wait))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), super::readers_only))
+}
+
+/// Who asks, as far as private rooms are concerned.
+fn audience(app: &App, headers: &HeaderMap) -> Audience {
+    Audience::of(&app.handle, rooms::viewer(app, headers).as_ref())
 }
 
 /// Which part of a list.

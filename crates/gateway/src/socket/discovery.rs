@@ -14,12 +14,13 @@ use sensocto_channels::{Json, Payload};
 use sensocto_node::model::SharedId;
 use sensocto_node::{
     Batch, Cause, Event, EventKind, FieldError, Handle, Kind, Order, Position, STATE_IDS_MAX, SearchText, SensorFilter,
-    SensorId, SensorQuery, World,
+    SensorId, SensorQuery, UserId, World,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::params;
+use crate::audience::Audience;
 use crate::wire::{self, NodeJson, SensorJson};
 
 /// Sensors in one snapshot frame.
@@ -37,7 +38,11 @@ const MAX_AGE_MS: (u64, std::ops::RangeInclusive<u64>) = (5_000, 100..=60_000);
 /// One subscriber.
 #[derive(Debug)]
 pub(super) struct DiscoveryChannel {
+    /// As the client asked for it.
+    asked: SensorFilter,
+    /// As it is read for this reader.
     filter: SensorFilter,
+    viewer: Option<UserId>,
     phase: Phase,
     pending: BTreeMap<SharedId, Pending>,
     total: usize,
@@ -104,9 +109,11 @@ struct Nodes<'a> {
 }
 
 impl DiscoveryChannel {
-    pub(super) fn new(filter: SensorFilter) -> DiscoveryChannel {
+    pub(super) fn new(handle: &Handle, asked: SensorFilter, viewer: Option<UserId>) -> DiscoveryChannel {
         DiscoveryChannel {
-            filter,
+            filter: shown_to(handle, &asked, viewer.as_ref()),
+            asked,
+            viewer,
             phase: Phase::Blank,
             pending: BTreeMap::new(),
             total: 0,
@@ -114,6 +121,20 @@ impl DiscoveryChannel {
             nodes: Vec::new(),
             nodes_at: Duration::ZERO,
             nodes_may_differ: false,
+        }
+    }
+
+    /// Whether it is of one room.
+    pub(super) fn names_a_room(&self) -> bool {
+        self.asked.room.is_some()
+    }
+
+    /// Other people may see rooms than before: where that concerns this reader, the client gets a snapshot of what it may see.
+    pub(super) fn see_rooms(&mut self, handle: &Handle) {
+        let filter = shown_to(handle, &self.asked, self.viewer.as_ref());
+        if filter != self.filter {
+            self.filter = filter;
+            self.start_over();
         }
     }
 
@@ -174,7 +195,7 @@ impl DiscoveryChannel {
             return ControlFlow::Break(());
         }
         self.told_at = mono;
-        ControlFlow::Continue(self.difference(world, mono))
+        ControlFlow::Continue(self.difference(handle, world, mono))
     }
 
     /// When there is something to tell that was not told yet, on the node's clock.
@@ -189,8 +210,9 @@ impl DiscoveryChannel {
         let place = after.clone().map(Position::Id);
         let found = world.view.sensors(&query, place.as_ref(), CHUNK_MAX, mono);
         let last = !found.more;
+        let audience = Audience::of(handle, self.viewer.as_ref());
         let sensors: Vec<SensorJson<'_>> =
-            found.lines.iter().filter_map(|line| wire::sensor(&world.view, line.held, mono)).collect();
+            found.lines.iter().filter_map(|line| wire::sensor(&world.view, line.held, mono, &audience)).collect();
         let next = sensors.last().map(|sensor| sensor.sensor_id.to_owned());
         let snapshot = Snapshot {
             seq: world.seq,
@@ -220,7 +242,8 @@ impl DiscoveryChannel {
         Some(("nodes", Json::of(&Nodes { nodes: &self.nodes })))
     }
 
-    fn difference(&mut self, world: &World, mono: Duration) -> Option<Told> {
+    fn difference(&mut self, handle: &Handle, world: &World, mono: Duration) -> Option<Told> {
+        let audience = Audience::of(handle, self.viewer.as_ref());
         let pending = std::mem::take(&mut self.pending);
         let mut difference =
             Difference { seq: world.seq, total: 0, joins: Vec::new(), changes: Vec::new(), leaves: Vec::new() };
@@ -228,7 +251,7 @@ impl DiscoveryChannel {
             let held = world.view.get(Kind::Sensor, id.as_str());
             let now = held
                 .filter(|held| self.filter.matches_held(held))
-                .and_then(|held| wire::sensor(&world.view, held, mono));
+                .and_then(|held| wire::sensor(&world.view, held, mono, &audience));
             match (was.had, now) {
                 (false, Some(sensor)) => difference.joins.push(sensor),
                 (true, Some(sensor)) => difference.changes.push(sensor),
@@ -246,6 +269,12 @@ impl DiscoveryChannel {
     }
 }
 
+/// A filter as it is read for one reader.
+fn shown_to(handle: &Handle, asked: &SensorFilter, viewer: Option<&UserId>) -> SensorFilter {
+    let room = Audience::of(handle, viewer).wanted(asked.room.clone());
+    SensorFilter { room, ..asked.clone() }
+}
+
 /// What is news of nodes: the time in a state grows by itself.
 fn news(nodes: &[NodeJson]) -> Vec<NodeJson> {
     nodes.iter().map(|node| NodeJson { since_ms: 0, ..node.clone() }).collect()
@@ -261,12 +290,14 @@ pub(super) enum Listed {
     Sensors,
     Connectors,
     Users,
+    Rooms,
 }
 
-const LISTED: [(&str, Listed); 3] = [
+const LISTED: [(&str, Listed); 4] = [
     ("discovery:sensors", Listed::Sensors),
     ("discovery:connectors", Listed::Connectors),
     ("discovery:users", Listed::Users),
+    ("discovery:rooms", Listed::Rooms),
 ];
 
 /// What a topic lists. One socket may ask several live queries: what follows a further colon only tells them apart.

@@ -107,6 +107,17 @@ impl Members {
         self.watching.len() > self.presences.len() || self.rooms.iter().any(follows)
     }
 
+    /// Whether some channel is of one room, and so of what its reader may see.
+    pub(super) fn name_rooms(&self) -> bool {
+        self.watching.iter().chain(&self.live).any(|channel| match self.get(*channel) {
+            Some(Member::Discovery(discovery)) => discovery.names_a_room(),
+            Some(Member::Live(live)) => live.names_a_room(),
+            Some(Member::Presence(presence)) => presence.names_a_room(),
+            Some(Member::Connector(_) | Member::Sensor(_) | Member::Signals(_) | Member::Rooms(_) | Member::Test)
+            | None => false,
+        })
+    }
+
     /// The channels that are told what changes.
     pub(super) fn watching(&self) -> &[ChannelId] {
         &self.watching

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sensocto_channels::presence::{EVENT_DIFF, EVENT_STATE};
 use sensocto_channels::{Json, Payload};
 use sensocto_node::{
-    ConnectionId, FieldError, Handle, LocalEntry, Presence, PresenceFields, PresenceRef, PresenceTopic, RoomId,
+    ConnectionId, FieldError, Handle, LocalEntry, Presence, PresenceFields, PresenceRef, PresenceTopic, RoomId, UserId,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ use super::discovery::Told;
 use super::sensor::Answer;
 use super::{connector, marks, params};
 use crate::App;
+use crate::audience::{Audience, ROOM_TOPIC};
 use crate::auth::User;
 use crate::presence::{ALL, Count, News, STATE_BYTES_MAX, Topic, Turn, Watch, connection_key};
 use updates::Updates;
@@ -32,8 +33,6 @@ pub(super) const PREFIX: &str = "presence:";
 /// Topics of presences that one socket may have joined.
 pub(super) const TOPICS_MAX: usize = 100;
 
-/// What the topic of a room begins with.
-const ROOM: &str = "room:";
 /// Bytes of the hash that names a presence whose connection the client named.
 const REF_BYTES: usize = 16;
 
@@ -62,6 +61,9 @@ enum Watching {
 pub(super) struct PresenceChannel {
     own: Option<Own>,
     topic: PresenceTopic,
+    viewer: Option<UserId>,
+    /// Whether it is the topic of a room that this reader must not know of: nobody is in it, and they are not either.
+    hidden: bool,
     watching: Watching,
     watch: Option<Watch>,
     told: Option<u64>,
@@ -102,9 +104,11 @@ impl PresenceChannel {
         let topic = PresenceTopic::new(topic).map_err(params::invalid_field)?;
         let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
         let watching = watching(&join).map_err(params::invalid_field)?;
-        let presence = read(&app.handle, &by, &topic, &join).map_err(params::invalid_field)?;
+        let viewer = crate::rooms::acting(app, by.user);
+        let hidden = hides(&app.handle, &topic, viewer.as_ref());
+        let presence = read(&app.handle, &by, &topic, &join).map_err(params::invalid_field)?.filter(|_| !hidden);
         // Watching comes first: what the own registration changes is then told like any other change.
-        let watch = (watching != Watching::Nothing)
+        let watch = (watching != Watching::Nothing && !hidden)
             .then(|| app.presence.watch(&topic, Arc::clone(by.wake), watching == Watching::List));
         let own = match presence {
             None => None,
@@ -121,6 +125,8 @@ impl PresenceChannel {
         Ok(PresenceChannel {
             own,
             topic,
+            viewer,
+            hidden,
             watching,
             watch,
             told: None,
@@ -131,6 +137,16 @@ impl PresenceChannel {
         })
     }
 
+    /// Whether it is the topic of a room.
+    pub(super) fn names_a_room(&self) -> bool {
+        self.topic.as_str().starts_with(ROOM_TOPIC)
+    }
+
+    /// Whether this reader may see the room of the topic, and could not when they joined, or the other way round.
+    pub(super) fn sees_otherwise(&self, app: &App) -> bool {
+        hides(&app.handle, &self.topic, self.viewer.as_ref()) != self.hidden
+    }
+
     /// The entry of the own user.
     pub(super) fn entry(&self) -> Option<&LocalEntry> {
         self.own.as_ref().map(|own| &*own.entry)
@@ -139,6 +155,7 @@ impl PresenceChannel {
     /// Does what an event asks for.
     pub(super) async fn handle(&mut self, app: &App, event: &str, payload: &Payload, budget: &mut Budget) -> Answer {
         match (event, &mut self.own) {
+            ("count", _) if self.hidden => Answer::Ok(Json::of(&Count::default())),
             ("count", _) => {
                 app.presence.caught_up(app.handle.world().seq).await;
                 Answer::Ok(Json::of(&app.presence.read(self.topic.as_str(), Topic::count)))
@@ -169,6 +186,9 @@ impl PresenceChannel {
 
     /// What to tell a client that has room for it.
     pub(super) fn tell(&mut self, app: &App) -> Option<Told> {
+        if self.hidden {
+            return self.tell_nobody();
+        }
         match self.watching {
             Watching::Nothing => None,
             Watching::Count => {
@@ -184,6 +204,16 @@ impl PresenceChannel {
     /// What is held until the last message has been written.
     pub(super) fn take_turn(&mut self) -> Option<Turn> {
         self.turn.take()
+    }
+
+    /// What is told of a topic in which nobody is.
+    fn tell_nobody(&mut self) -> Option<Told> {
+        let first = self.told.replace(0).is_none();
+        match self.watching {
+            Watching::Nothing => None,
+            Watching::Count => first.then(|| ("count", Json::of(&Count::default()))),
+            Watching::List => first.then(|| (EVENT_STATE, Json::empty())),
+        }
     }
 
     fn tell_list(&mut self, app: &App) -> Option<Told> {
@@ -229,6 +259,11 @@ impl PresenceChannel {
     }
 }
 
+/// Whether a topic is that of a room that a reader must not know of.
+fn hides(handle: &Handle, topic: &PresenceTopic, viewer: Option<&UserId>) -> bool {
+    topic.as_str().strip_prefix(ROOM_TOPIC).is_some_and(|room| Audience::of(handle, viewer).must_not_know(room))
+}
+
 /// A name for a socket, unlike any other one in the world.
 pub(super) fn socket_name(handle: &Handle) -> Result<ConnectionId, FieldError> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -266,7 +301,7 @@ fn read(
         Some(connection) => reference(&[id.as_str(), topic.as_str(), connection.as_str()]),
         None => reference(&[topic.as_str(), by.socket.as_str()]),
     };
-    let room = topic.as_str().strip_prefix(ROOM).map(RoomId::new).transpose()?;
+    let room = topic.as_str().strip_prefix(ROOM_TOPIC).map(RoomId::new).transpose()?;
     Ok(Some(Presence {
         presence_ref: PresenceRef::new(&presence_ref)?,
         topic: topic.clone(),

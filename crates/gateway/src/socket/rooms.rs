@@ -168,7 +168,7 @@ impl LobbyChannel {
     fn state(&self, handle: &Handle, world: &RoomsWorld) -> Json {
         let of = |mine: bool| {
             let public = (!mine).then_some(true);
-            let query = RoomQuery { viewer: Some(self.user.clone()), owner: None, mine, public };
+            let query = RoomQuery { viewer: Some(self.user.clone()), mine, public, ..RoomQuery::default() };
             (world.view.list(&query, None, LOBBY_ROOMS_MAX).0, world.view.total(&query))
         };
         let ((mine, my_total), (public, public_total)) = (of(true), of(false));

@@ -3,6 +3,7 @@
 mod live;
 mod presence;
 mod rooms;
+mod sights;
 mod signals;
 
 use std::ops::ControlFlow;
@@ -13,7 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use sensocto_channels::{ChannelEnd, ChannelId, Frame, Json, Limits, Payload, ReplyTo, Request, Status, Vsn};
-use sensocto_node::{ConnectionId, Next, RoomsNext, RoomsSubscription, Subscription};
+use sensocto_node::{ConnectionId, Next, RoomSights, RoomsNext, RoomsSubscription, Subscription};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
@@ -54,6 +55,8 @@ pub(crate) struct Session {
     members: Members,
     subscription: Option<Subscription>,
     rooms: Option<RoomsSubscription>,
+    /// Tells when somebody may see a room, or may no longer, while some channel names one.
+    sights: Option<RoomSights>,
     states: FuturesUnordered<BoxFuture<'static, (ReplyTo, Status, Json)>>,
     superseded: FuturesUnordered<BoxFuture<'static, Option<ChannelId>>>,
     /// This socket among all others; made when the first presence needs it.
@@ -80,6 +83,7 @@ impl Session {
             members: Members::default(),
             subscription: None,
             rooms: None,
+            sights: None,
             states: FuturesUnordered::new(),
             superseded: FuturesUnordered::new(),
             name: None,
@@ -121,6 +125,9 @@ impl Session {
         }
         if self.members.rooms().is_empty() {
             self.rooms = None;
+        }
+        if !self.members.name_rooms() {
+            self.sights = None;
         }
         Ok(())
     }
@@ -176,11 +183,12 @@ impl Session {
         }
         marks::reach(&self.app.handle, join).await?;
         let listed = discovery::listed(topic).unwrap_or(Listed::Sensors);
+        let viewer = crate::rooms::acting(&self.app, &self.user);
         if listed != Listed::Sensors || is_asked_for(join) {
-            return LiveChannel::new(&self.app.handle, listed, join).map(|live| Member::Live(Box::new(live)));
+            return LiveChannel::new(&self.app.handle, listed, viewer, join).map(|live| Member::Live(Box::new(live)));
         }
         let filter = discovery::filter(join)?;
-        Ok(Member::Discovery(Box::new(DiscoveryChannel::new(filter))))
+        Ok(Member::Discovery(Box::new(DiscoveryChannel::new(&self.app.handle, filter, viewer))))
     }
 
     fn accept(&mut self, channel: ChannelId, member: Member, with_mark: bool) {
@@ -210,6 +218,7 @@ impl Session {
         let superseded = member.entry().map(|entry| entry.superseded().clone());
         let gone = self.members.insert(channel, member);
         self.open_window(channel);
+        self.follow_sights();
         if let Some(superseded) = superseded {
             let wait = async move {
                 tokio::select! {
@@ -294,6 +303,7 @@ impl Session {
             members,
             subscription,
             rooms,
+            sights,
             states,
             superseded,
             presence_news,
@@ -320,6 +330,7 @@ impl Session {
                 }
                 RoomsNext::Closed => *rooms = None,
             },
+            () = next_of_sights(sights) => self.see_rooms(),
             Some((reply_to, status, response)) = states.next() => channels.reply(reply_to, status, response),
             () = presence_news.notified() => {}
             () = signals_news.notified() => {}
@@ -440,6 +451,13 @@ async fn sleep_until(app: &App, due: Option<Duration>) {
 async fn next_of_rooms(subscription: &mut Option<RoomsSubscription>) -> RoomsNext {
     match subscription {
         Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_of_sights(sights: &mut Option<RoomSights>) {
+    match sights {
+        Some(sights) => drop(sights.next().await),
         None => std::future::pending().await,
     }
 }

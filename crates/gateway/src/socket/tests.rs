@@ -203,7 +203,7 @@ async fn where_live_queries_are_off_clients_are_told_to_poll() {
     let refused = next(&mut open, "refused").await;
     assert_eq!(
         (&refused["reason"], &refused["instead"]),
-        (&json!("live_queries_off"), &json!("poll GET /api/v1/sensors, connectors or users"))
+        (&json!("live_queries_off"), &json!("poll GET /api/v1/sensors, connectors, users or rooms"))
     );
     let mut later = client.join("discovery:sensors:later", window.clone()).await.expect("joined");
     assert_eq!(next(&mut later, "refused").await["reason"], "live_queries_off");

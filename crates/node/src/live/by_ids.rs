@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sensocto_registry::live::LeftCause;
-use sensocto_registry::{Cause, Event, EventKind, Position, View};
+use sensocto_registry::{Cause, Event, EventKind, Position};
 
-use super::list::{ListDifference, ListQuery, ListRow, ListSpec};
+use super::list::{ListDifference, ListLeft, ListQuery, ListRow, ListSpec, Worlds};
 
 /// Windows into such lists that may be open at one time. Further ones are refused.
 pub const WINDOWS_BY_ID_MAX: usize = 2_000;
@@ -21,8 +20,8 @@ struct Window {
 }
 
 impl Window {
-    fn read(view: &View, spec: ListSpec) -> Window {
-        let (rows, more) = spec.query.read(view, spec.after.as_ref(), spec.limit);
+    fn read(worlds: Worlds<'_>, spec: ListSpec) -> Window {
+        let (rows, more) = spec.query.read(worlds, spec.after.as_ref(), spec.limit);
         Window { spec, rows, more }
     }
 
@@ -68,15 +67,15 @@ impl ByIds {
         self.totals.values().any(|total| total.may_differ)
     }
 
-    pub(super) fn open(&mut self, view: &View, spec: ListSpec) -> u64 {
+    pub(super) fn open(&mut self, worlds: Worlds<'_>, spec: ListSpec) -> u64 {
         self.next += 1;
         let total = self.totals.entry(spec.query.clone()).or_insert_with(|| Total {
-            value: spec.query.total(view),
+            value: spec.query.total(worlds),
             windows: BTreeSet::new(),
             may_differ: false,
         });
         total.windows.insert(self.next);
-        self.windows.insert(self.next, Window::read(view, spec));
+        self.windows.insert(self.next, Window::read(worlds, spec));
         self.next
     }
 
@@ -126,18 +125,18 @@ impl ByIds {
     }
 
     /// What changed inside the windows since they were last read, and how many lines their lists have.
-    pub(super) fn differences(&mut self, view: &View) -> Vec<(u64, ListDifference, usize)> {
+    pub(super) fn differences(&mut self, worlds: Worlds<'_>) -> Vec<(u64, ListDifference, usize)> {
         let mut differences = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
             let Some(before) = self.windows.remove(&id) else { continue };
             let query = before.spec.query.clone();
-            let after = Window::read(view, before.spec.clone());
-            let cause = |row: &ListRow| query.left(view, row.id(), self.causes.get(row.id()).copied());
+            let after = Window::read(worlds, before.spec.clone());
+            let cause = |row: &ListRow| query.left(worlds.view, row.id(), self.causes.get(row.id()).copied());
             let difference = between(&before.rows, &after.rows, cause);
             if !difference.is_empty() {
                 // The windows in which nothing changed hear of the total in their time.
                 let may_differ = self.totals.get(&query).is_some_and(|total| total.may_differ);
-                let total = if may_differ { query.total(view) } else { self.total(&after) };
+                let total = if may_differ { query.total(worlds) } else { self.total(&after) };
                 differences.push((id, difference, total));
             }
             self.windows.insert(id, after);
@@ -147,12 +146,12 @@ impl ByIds {
     }
 
     /// The lists whose totals may have changed since this was last asked for: their windows, and the total.
-    pub(super) fn totals(&mut self, view: &View) -> Vec<(Vec<u64>, usize)> {
+    pub(super) fn totals(&mut self, worlds: Worlds<'_>) -> Vec<(Vec<u64>, usize)> {
         let mut changed = Vec::new();
         for (query, total) in self.totals.iter_mut().filter(|(_, total)| total.may_differ) {
             total.may_differ = false;
             let before = total.value;
-            total.value = query.total(view);
+            total.value = query.total(worlds);
             if total.value != before {
                 changed.push((total.windows.iter().copied().collect(), total.value));
             }
@@ -162,7 +161,7 @@ impl ByIds {
 }
 
 /// What leads from one page to another of the same list; lines that stay are in the same order on both.
-fn between(old: &[ListRow], new: &[ListRow], cause: impl Fn(&ListRow) -> LeftCause) -> ListDifference {
+fn between(old: &[ListRow], new: &[ListRow], cause: impl Fn(&ListRow) -> ListLeft) -> ListDifference {
     let before: BTreeMap<&str, &ListRow> = old.iter().map(|row| (row.id(), row)).collect();
     let now: BTreeSet<&str> = new.iter().map(ListRow::id).collect();
     let gone = old.iter().filter(|row| !now.contains(row.id()));

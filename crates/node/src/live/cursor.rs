@@ -23,16 +23,18 @@ pub struct LiveCursor {
     pub seq: u64,
     /// How far it had seen the log of each node.
     pub marks: Vec<Mark>,
+    /// Stands for the window as the subscriber has it, where it is of rooms: those are in no log.
+    pub digest: Option<u64>,
 }
 
 impl LiveCursor {
     /// What a cursor may be.
     pub const ALLOWED: &'static str = "the `resume` of a message of the same list";
 
-    pub(super) fn new(told_by: &Origin, seq: u64, world: &World) -> LiveCursor {
+    pub(super) fn new(told_by: &Origin, seq: u64, world: &World, digest: Option<u64>) -> LiveCursor {
         let mark =
             |node: &sensocto_registry::NodeView| Mark { origin: Origin::clone(&node.origin), version: node.version };
-        LiveCursor { told_by: told_by.clone(), seq, marks: world.view.nodes().values().map(mark).collect() }
+        LiveCursor { told_by: told_by.clone(), seq, marks: world.view.nodes().values().map(mark).collect(), digest }
     }
 }
 
@@ -43,7 +45,7 @@ impl fmt::Display for LiveCursor {
             formatter.write_str(if number == 0 { ";" } else { "," })?;
             formatter.write_str(&mark_text(mark))?;
         }
-        Ok(())
+        self.digest.map_or(Ok(()), |digest| write!(formatter, ";{digest:016x}"))
     }
 }
 
@@ -54,9 +56,13 @@ impl FromStr for LiveCursor {
         let error = FieldError { field: "resume", allowed: LiveCursor::ALLOWED };
         let (told, marks) = text.split_once(';').ok_or(error)?;
         let told = parse_mark(told).map_err(|_| error)?;
+        let (marks, digest) = match marks.split_once(';') {
+            Some((marks, digest)) => (marks, Some(u64::from_str_radix(digest, 16).map_err(|_| error)?)),
+            None => (marks, None),
+        };
         let marks = marks.split(',').take(MARKS_MAX + 1).map(parse_mark).collect::<Result<Vec<Mark>, _>>();
         let marks = marks.ok().filter(|marks| marks.len() <= MARKS_MAX).ok_or(error)?;
-        Ok(LiveCursor { told_by: told.origin, seq: told.version.0, marks })
+        Ok(LiveCursor { told_by: told.origin, seq: told.version.0, marks, digest })
     }
 }
 
@@ -69,8 +75,22 @@ mod tests {
         let text = "a.1@17:5;a.1@17:3,b@9:8";
         let cursor: LiveCursor = text.parse().expect("a cursor");
         assert_eq!((cursor.to_string().as_str(), cursor.seq, cursor.marks.len()), (text, 5, 2));
+        let text = "a@17:5;a@17:3;00000000000000ff";
+        let cursor: LiveCursor = text.parse().expect("a cursor");
+        assert_eq!((cursor.to_string().as_str(), cursor.digest), (text, Some(255)));
         let many = vec!["a@1:1"; MARKS_MAX + 1].join(",");
-        for wrong in ["", "a@1:1", "a@1:1;", ";a@1:1", "17.5", "a@1:1;b", &format!("a@1:1;{many}")] {
+        for wrong in [
+            "",
+            "a@1:1",
+            "a@1:1;",
+            ";a@1:1",
+            "17.5",
+            "a@1:1;b",
+            "a@1:1;a@1:1;",
+            "a@1:1;a@1:1;x",
+            "a@1:1;a@1:1;1;1",
+            &format!("a@1:1;{many}"),
+        ] {
             assert_eq!(wrong.parse::<LiveCursor>().expect_err("refused").field, "resume", "{wrong}");
         }
     }

@@ -3,14 +3,28 @@
 //! A further kind of list needs a variant here: how it is read, which of its lines a change may touch, and what its lines are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use sensocto_model::room::Room;
 use sensocto_model::{Kind, Presence, Record};
 use sensocto_registry::live::{Difference, LeftCause, WindowRow, WindowSpec};
-use sensocto_registry::{Event, Held, Order, Person, Position, SensorQuery, View};
+use sensocto_registry::{Event, Held, Person, Position, SensorQuery, View};
+use sensocto_rooms::{RoomQuery, RoomsView};
+
+use super::rooms::{self, RoomsSpec};
 
 /// The topic in which everybody is: what somebody says there stands for their connection.
 const ALL: &str = "all";
+
+/// What lists are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct Worlds<'a> {
+    /// Sensors, connectors and people.
+    pub view: &'a View,
+    /// Rooms.
+    pub rooms: &'a RoomsView,
+}
 
 /// Which connectors; what is `None` does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +51,8 @@ pub enum ListQuery {
     Connectors(ConnectorFilter),
     /// Of people, in the order of their ids.
     Users(UserFilter),
+    /// Of rooms that whoever asks may see.
+    Rooms(RoomQuery),
 }
 
 /// Part of a list.
@@ -59,6 +75,22 @@ pub struct PersonRow {
     pub connections: Vec<Held>,
 }
 
+/// A room with what its line says of the world.
+#[derive(Debug, Clone)]
+pub struct RoomRow {
+    /// The room.
+    pub room: Arc<Room>,
+    /// How many sensors are in it.
+    pub sensors: usize,
+}
+
+impl RoomRow {
+    /// Whether it says the same as another line of its id.
+    pub(super) fn is_as(&self, other: &RoomRow) -> bool {
+        self.sensors == other.sensors && (Arc::ptr_eq(&self.room, &other.room) || self.room == other.room)
+    }
+}
+
 /// One line of a list.
 #[derive(Debug, Clone)]
 pub enum ListRow {
@@ -66,6 +98,8 @@ pub enum ListRow {
     Entry(Held),
     /// A person and their connections.
     Person(PersonRow),
+    /// A room.
+    Room(RoomRow),
 }
 
 impl ListRow {
@@ -80,15 +114,17 @@ impl ListRow {
                 sensor.or_else(|| connector().map(|connector| connector.connector_id.as_str())).unwrap_or_default()
             }
             ListRow::Person(person) => &person.user_id,
+            ListRow::Room(row) => row.room.id.as_str(),
         }
     }
 
-    /// The node that it is on; of a person, that of the newest connection.
+    /// The node that it is on; of a person, that of the newest connection, of a room the one that decided last about it.
     #[must_use]
     pub fn node(&self) -> Option<&str> {
         match self {
             ListRow::Entry(held) => Some(held.origin.node.as_str()),
             ListRow::Person(person) => person.connections.last().map(|held| held.origin.node.as_str()),
+            ListRow::Room(row) => Some(row.room.term.home.node.as_str()),
         }
     }
 
@@ -101,7 +137,31 @@ impl ListRow {
                 one.connections.len() == other.connections.len()
                     && one.connections.iter().zip(&other.connections).all(|(one, other)| same(one, other))
             }
-            (ListRow::Entry(_), ListRow::Person(_)) | (ListRow::Person(_), ListRow::Entry(_)) => false,
+            (ListRow::Room(one), ListRow::Room(other)) => one.is_as(other),
+            (ListRow::Entry(_) | ListRow::Person(_) | ListRow::Room(_), _) => false,
+        }
+    }
+}
+
+/// Why a line left a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListLeft {
+    /// What may become of every line.
+    Entry(LeftCause),
+    /// The room is there no longer.
+    Deleted,
+    /// Whoever asked may see the room no longer.
+    NotVisible,
+}
+
+impl ListLeft {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListLeft::Entry(cause) => cause.as_str(),
+            ListLeft::Deleted => "deleted",
+            ListLeft::NotVisible => "not_visible",
         }
     }
 }
@@ -111,7 +171,7 @@ impl ListRow {
 #[derive(Debug, Clone, Default)]
 pub struct ListDifference {
     /// Lines that are not in the window any more, and why.
-    pub left: Vec<(ListRow, LeftCause)>,
+    pub left: Vec<(ListRow, ListLeft)>,
     /// Lines that are at another place among those that stay, with their places on the new page; in the order of places.
     pub moved: Vec<(usize, ListRow)>,
     /// Lines that were not in the window, with their places on the new page; in the order of places.
@@ -136,7 +196,7 @@ impl From<Difference> for ListDifference {
     fn from(difference: Difference) -> ListDifference {
         let placed = |rows: Vec<(usize, WindowRow)>| rows.into_iter().map(|(at, row)| (at, entry(row))).collect();
         ListDifference {
-            left: difference.left.into_iter().map(|left| (entry(left.row), left.cause)).collect(),
+            left: difference.left.into_iter().map(|left| (entry(left.row), ListLeft::Entry(left.cause))).collect(),
             moved: placed(difference.moved),
             entered: placed(difference.entered),
             changed: difference.changed.into_iter().map(entry).collect(),
@@ -150,30 +210,33 @@ impl ListSpec {
         let ListQuery::Sensors(query) = &self.query else { return None };
         Some(WindowSpec { query: query.clone(), after: self.after.clone(), limit: self.limit })
     }
+
+    /// The same for the lists of rooms.
+    pub(super) fn of_rooms(&self) -> Option<RoomsSpec> {
+        let ListQuery::Rooms(query) = &self.query else { return None };
+        let after = self.after.as_ref().and_then(|after| rooms::place(query.order, after));
+        Some(RoomsSpec { query: query.clone(), after, limit: self.limit })
+    }
 }
 
 impl ListQuery {
-    /// The order of its lines.
-    #[must_use]
-    pub fn order(&self) -> Order {
-        match self {
-            ListQuery::Sensors(query) => query.order,
-            ListQuery::Connectors(_) | ListQuery::Users(_) => Order::Id,
-        }
-    }
-
     /// Where a line stands.
     #[must_use]
     pub fn position(&self, view: &View, row: &ListRow) -> Option<Position> {
         match self {
             ListQuery::Sensors(query) => view.position(query.order, row.id()),
             ListQuery::Connectors(_) | ListQuery::Users(_) => Some(Position::Id(row.id().to_owned())),
+            ListQuery::Rooms(query) => match row {
+                ListRow::Room(row) => Some(rooms::position(query.order, &row.room)),
+                ListRow::Entry(_) | ListRow::Person(_) => None,
+            },
         }
     }
 
     /// The lines behind a place, at most so many, and whether there are more.
     #[must_use]
-    pub fn read(&self, view: &View, after: Option<&Position>, limit: usize) -> (Vec<ListRow>, bool) {
+    pub fn read(&self, worlds: Worlds<'_>, after: Option<&Position>, limit: usize) -> (Vec<ListRow>, bool) {
+        let view = worlds.view;
         let after_id = match after {
             Some(Position::Id(id)) => Some(id.as_str()),
             Some(Position::Name { .. } | Position::Changed(_)) | None => None,
@@ -186,18 +249,24 @@ impl ListQuery {
             ListQuery::Sensors(query) => entries(view.sensors(query, after, limit, Duration::ZERO)),
             ListQuery::Connectors(filter) => entries(view.connectors(filter.node.as_deref(), after_id, limit)),
             ListQuery::Users(filter) => filter.read(view, after_id, limit),
+            ListQuery::Rooms(query) => {
+                let after = after.and_then(|after| rooms::place(query.order, after));
+                let (rows, more) = rooms::read(worlds, query, after.as_ref(), limit);
+                (rows.into_iter().map(ListRow::Room).collect(), more)
+            }
         }
     }
 
     /// How many lines it has.
     #[must_use]
-    pub fn total(&self, view: &View) -> usize {
+    pub fn total(&self, worlds: Worlds<'_>) -> usize {
+        let view = worlds.view;
         match self {
             ListQuery::Sensors(query) => view.sensors_total(&query.filter, Duration::ZERO),
             ListQuery::Connectors(filter) if filter.node.is_none() => view.count(Kind::Connector),
-            ListQuery::Users(filter) if *filter == UserFilter::default() => view.people_total(),
             ListQuery::Users(filter) => filter.total(view),
-            ListQuery::Connectors(_) => self.read(view, None, usize::MAX).0.len(),
+            ListQuery::Rooms(query) => worlds.rooms.total(query),
+            ListQuery::Connectors(_) => self.read(worlds, None, usize::MAX).0.len(),
         }
     }
 
@@ -207,12 +276,14 @@ impl ListQuery {
             ListQuery::Sensors(_) => Kind::Sensor,
             ListQuery::Connectors(_) => Kind::Connector,
             ListQuery::Users(_) => Kind::Presence,
+            // They are no entries.
+            ListQuery::Rooms(_) => return Vec::new(),
         };
         if event.key.kind != kind {
             return Vec::new();
         }
         match self {
-            ListQuery::Sensors(_) | ListQuery::Connectors(_) => vec![event.key.id.as_str()],
+            ListQuery::Sensors(_) | ListQuery::Connectors(_) | ListQuery::Rooms(_) => vec![event.key.id.as_str()],
             ListQuery::Users(_) => {
                 let users = event.previous.iter().chain([&event.held]).filter_map(|held| presence(held));
                 let mut users: Vec<&str> = users.map(|presence| presence.user_id.as_str()).collect();
@@ -225,7 +296,7 @@ impl ListQuery {
     /// A line that an event was about, as it last was.
     pub(crate) fn last_seen(&self, id: &str, held: &Held) -> ListRow {
         match self {
-            ListQuery::Sensors(_) | ListQuery::Connectors(_) => ListRow::Entry(held.clone()),
+            ListQuery::Sensors(_) | ListQuery::Connectors(_) | ListQuery::Rooms(_) => ListRow::Entry(held.clone()),
             ListQuery::Users(_) => {
                 ListRow::Person(PersonRow { user_id: id.to_owned(), connections: vec![held.clone()] })
             }
@@ -233,7 +304,7 @@ impl ListQuery {
     }
 
     /// Why a line is not in a window; `gone` is why its entry, or the last of its entries, left the world.
-    pub(super) fn left(&self, view: &View, id: &str, gone: Option<sensocto_registry::Cause>) -> LeftCause {
+    pub(super) fn left(&self, view: &View, id: &str, gone: Option<sensocto_registry::Cause>) -> ListLeft {
         let (there, passes) = match self {
             ListQuery::Sensors(query) => {
                 let held = view.get(Kind::Sensor, id);
@@ -248,12 +319,14 @@ impl ListQuery {
                 let passes = person.as_ref().is_some_and(|person| !filter.connections(person).is_empty());
                 (person.is_some(), passes)
             }
+            // What becomes of rooms is said where their windows are read.
+            ListQuery::Rooms(_) => (false, false),
         };
-        match (there, passes) {
+        ListLeft::Entry(match (there, passes) {
             (true, true) => LeftCause::Moved,
             (true, false) => LeftCause::Filtered,
             (false, _) => LeftCause::Gone(gone.unwrap_or(sensocto_registry::Cause::Unregistered)),
-        }
+        })
     }
 }
 
@@ -266,7 +339,7 @@ fn presence(held: &Held) -> Option<&Presence> {
 }
 
 impl UserFilter {
-    fn read(&self, view: &View, after: Option<&str>, limit: usize) -> (Vec<ListRow>, bool) {
+    pub(crate) fn read(&self, view: &View, after: Option<&str>, limit: usize) -> (Vec<ListRow>, bool) {
         let (mut rows, mut after) = (Vec::new(), after.map(str::to_owned));
         loop {
             let wanted = limit.saturating_add(1).saturating_sub(rows.len());
@@ -284,7 +357,10 @@ impl UserFilter {
     }
 
     /// How many people pass. Of those in a room, only they are looked at.
-    fn total(&self, view: &View) -> usize {
+    pub(crate) fn total(&self, view: &View) -> usize {
+        if *self == UserFilter::default() {
+            return view.people_total();
+        }
         let (people, _) = view.people(self.room.as_deref(), self.node.as_deref(), None, usize::MAX);
         people.iter().filter(|person| !self.connections(person).is_empty()).count()
     }

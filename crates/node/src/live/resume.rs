@@ -6,8 +6,9 @@ use std::time::Duration;
 use sensocto_model::Version;
 use sensocto_registry::live::LeftCause;
 use sensocto_registry::{Mark, Order, Position};
+use sensocto_rooms::RoomsView;
 
-use super::{ListDifference, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate};
+use super::{ListDifference, ListLeft, ListQuery, ListRow, ListSpec, LiveCursor, LiveStart, LiveUpdate, Worlds};
 use crate::handle::Handle;
 use crate::world::World;
 
@@ -26,15 +27,18 @@ impl Handle {
 pub(super) struct Page<'a> {
     pub(super) handle: &'a Handle,
     pub(super) world: &'a Arc<World>,
+    pub(super) rooms: &'a RoomsView,
     pub(super) spec: &'a ListSpec,
     pub(super) rows: &'a [ListRow],
     pub(super) total: usize,
     pub(super) stands: u64,
+    /// Of the window, where it is of rooms.
+    pub(super) digest: Option<u64>,
 }
 
 impl Page<'_> {
     fn cursor(&self) -> Arc<LiveCursor> {
-        Arc::new(LiveCursor::new(self.handle.me(), self.stands, self.world))
+        Arc::new(LiveCursor::new(self.handle.me(), self.stands, self.world, self.digest))
     }
 
     fn update(&self, difference: Option<ListDifference>) -> LiveUpdate {
@@ -64,11 +68,17 @@ impl Page<'_> {
     /// Lines of which nothing changed stand in the same order on both. So only those move across the end of the window that are not
     /// further from it than there may have been changed lines before them: they, and the changed ones, leave and enter.
     pub(super) fn missed(&self, cursor: &LiveCursor) -> Option<LiveUpdate> {
-        // Each node has its own order of changes.
         let (query, limit) = (&self.spec.query, self.spec.limit);
-        if query.order() == Order::Changed {
-            return None;
-        }
+        let by_id = match query {
+            // Rooms are in no log: what is known is whether the subscriber has what is there.
+            ListQuery::Rooms(_) => {
+                return (cursor.digest.is_some() && cursor.digest == self.digest).then(|| self.update(None));
+            }
+            // Each node has its own order of changes.
+            ListQuery::Sensors(query) if query.order == Order::Changed => return None,
+            ListQuery::Sensors(query) => query.order == Order::Id,
+            ListQuery::Connectors(_) | ListQuery::Users(_) => true,
+        };
         // What an earlier start of a node wrote last, and nobody else heard of, is not to be known any more.
         let nodes = self.world.view.nodes();
         let same_start = |mark: &Mark| {
@@ -79,13 +89,13 @@ impl Page<'_> {
             return None;
         }
         let mut missed = self.handle.0.recent.missed(query, &cursor.marks, self.handle.clock().mono())?;
-        if let (Order::Id, Some(Position::Id(after))) = (query.order(), &self.spec.after) {
+        if let (true, Some(Position::Id(after))) = (by_id, &self.spec.after) {
             // It is before the window, whatever else became of it.
             missed.retain(|id, _| id.as_str() > after.as_str());
         }
         let changed = missed.len();
         let mut difference = ListDifference::default();
-        let moved = |row: &ListRow| (row.clone(), LeftCause::Moved);
+        let moved = |row: &ListRow| (row.clone(), ListLeft::Entry(LeftCause::Moved));
         for (place, row) in self.rows.iter().enumerate() {
             if missed.remove(row.id()).is_some() || place + changed >= limit {
                 difference.left.push(moved(row));
@@ -105,6 +115,6 @@ impl Page<'_> {
         let (query, view) = (&self.spec.query, &self.world.view);
         let last = self.rows.last().filter(|_| self.rows.len() >= self.spec.limit);
         let Some(last) = last.and_then(|row| query.position(view, row)) else { return Vec::new() };
-        query.read(view, Some(&last), lines).0
+        query.read(Worlds { view, rooms: self.rooms }, Some(&last), lines).0
     }
 }

@@ -23,7 +23,16 @@ pub struct LiveUpdate {
     /// Where a subscriber stands that has been told this.
     pub cursor: Arc<LiveCursor>,
     /// The form in which clients hear it, made by the first who needs it.
-    pub rendered: OnceLock<Arc<str>>,
+    pub rendered: OnceLock<Rendered>,
+}
+
+/// A form of an update for all of its subscribers.
+#[derive(Debug)]
+pub struct Rendered {
+    /// What is said.
+    pub json: Arc<str>,
+    /// Whether something is not said that some of them may hear: they need a form of their own.
+    pub leaves_out: bool,
 }
 
 /// What a subscriber starts from.

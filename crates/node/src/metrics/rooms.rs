@@ -5,8 +5,9 @@ use crate::rooms::RoomsWorld;
 use super::readings::{Reading, count, state};
 
 pub(super) const READINGS: &[Reading<RoomsWorld>] = &[
-    state("rooms", "Rooms that this node holds", |world| world.health.rooms as u64),
-    state("room_records", "Rooms and their tombstones", |world| world.health.records as u64),
+    // How many private ones there are is the business of nobody who reads metrics.
+    state("rooms", "Public rooms that this node holds", |world| world.view.public_total() as u64),
+    state("room_records", "Rooms of all kinds and their tombstones", |world| world.health.records as u64),
     state("rooms_on_disk", "1 where rooms are on a disk, else 0", |world| world.health.on_disk.into()),
     state("rooms_writable", "1 where the disk took the last write, else 0", |world| world.health.writable.into()),
     state("rooms_ready", "1 where the node has caught up with the others, else 0", |world| world.health.ready.into()),

@@ -11,6 +11,7 @@ use sensocto_rooms::{Ack, Change, Config, OpId, Operation, Output, Rooms, What};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::sights::seen_otherwise;
 use super::{BATCHES_MAX, COMMANDS_MAX, RoomsBatch, RoomsCommand, RoomsShared, RoomsWorld, random};
 use crate::clock::Clock;
 use crate::engine::{Purpose, Replier, Reply};
@@ -80,9 +81,10 @@ pub(crate) fn start(
     let (commands, commands_receiver) = mpsc::channel(COMMANDS_MAX);
     let (told, told_receiver) = mpsc::channel(TOLD_MAX);
     let (batches, _) = broadcast::channel(BATCHES_MAX);
+    let (sights, _) = broadcast::channel(BATCHES_MAX);
     let world =
         RoomsWorld { seq: 0, view: rooms.view().clone(), health: rooms.health(), counters: rooms.counters().clone() };
-    let shared = RoomsShared { world: ArcSwap::from_pointee(world), batches, commands, told };
+    let shared = RoomsShared { world: ArcSwap::from_pointee(world), batches, sights, commands, told };
     Ok(Parts { shared: Arc::new(shared), commands: commands_receiver, told: told_receiver, rooms, store })
 }
 
@@ -271,6 +273,11 @@ impl RoomsDriver {
         let world = Arc::new(world);
         shared.world.store(Arc::clone(&world));
         if !changes.is_empty() {
+            let seen = seen_otherwise(&changes);
+            if !seen.is_empty() {
+                // Nobody may be subscribed.
+                let _ = shared.sights.send(seen);
+            }
             // Nobody may be subscribed.
             let _ = shared.batches.send(RoomsBatch { world, changes: changes.into() });
         }

@@ -126,7 +126,8 @@ pub(crate) fn between(
 }
 
 /// Which numbers belong to a longest rising part of a list (patience sorting; Fredman, 1975): all others have moved.
-fn longest_rise(numbers: &[usize]) -> Vec<bool> {
+#[must_use]
+pub fn longest_rise(numbers: &[usize]) -> Vec<bool> {
     let mut ends: Vec<usize> = Vec::new();
     let mut before = vec![None; numbers.len()];
     for (at, number) in numbers.iter().enumerate() {

@@ -232,7 +232,7 @@ impl World {
     fn check_terms(&mut self, node: usize) -> Result<(), String> {
         let sim = &mut self.nodes[node];
         let Some(rooms) = &sim.rooms else { return Ok(()) };
-        for room in rooms.view().iter_from(None) {
+        for room in rooms.view().iter() {
             let before = sim.terms.get(&room.id);
             if before.is_some_and(|before| *before > room.term) {
                 return Err(format!(

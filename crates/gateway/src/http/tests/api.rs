@@ -318,8 +318,11 @@ async fn the_health_of_the_cluster_has_every_node() {
     let health = running.get("/api/v1/cluster/health").await.json();
     assert_eq!(
         (&health["node"], &health["sensors"], &health["rooms"], &health["users"]),
-        (&json!("a"), &json!(1), &json!(1), &json!(0))
+        (&json!("a"), &json!(1), &json!(0), &json!(0)),
+        "a name in a join is no room"
     );
+    let store = json!({"on_disk": false, "writable": true, "ready": true, "identical": 0, "of": 0});
+    assert_eq!(health["room_store"], store);
     assert_eq!((&health["identical"], &health["joining"]), (&json!({"nodes": 1, "of": 1}), &json!([])));
     let node = &health["nodes"][0];
     assert_eq!((&node["name"], &node["state"], &node["freshness"]), (&json!("a"), &json!("local"), &json!("fresh")));
@@ -379,7 +382,12 @@ async fn a_wrong_parameter_is_answered_with_its_name_and_what_is_allowed() {
         ("/api/v1/users/u1?x=1", "unknown_parameter", "x", "no parameters"),
         ("/api/v1/presence/a%0Ab/count", "invalid_parameter", "topic", ids_allowed),
         ("/api/v1/presence/all/count?x=1", "unknown_parameter", "x", "no parameters"),
-        ("/api/v1/rooms?x", "unknown_parameter", "x", "owner, member, visibility, after, limit, at_least, timeout_ms"),
+        (
+            "/api/v1/rooms?x",
+            "unknown_parameter",
+            "x",
+            "owner, member, visibility, prefix, order, after, limit, at_least, timeout_ms",
+        ),
         ("/api/v1/cluster/health?x=1", "unknown_parameter", "x", "at_least, timeout_ms"),
         ("/api/v1/sensors/s1?max_age_ms=60001", "invalid_parameter", "max_age_ms", "a whole number from 0 to 60000"),
         ("/api/v1/sensors/s1?timeout_ms=0", "invalid_parameter", "timeout_ms", "a whole number from 1 to 10000"),

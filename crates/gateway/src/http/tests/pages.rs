@@ -155,6 +155,7 @@ async fn the_description_has_every_route_and_a_page() {
         "/api/v1/connectors",
         "/api/v1/counts",
         "/api/v1/live/connectors",
+        "/api/v1/live/rooms",
         "/api/v1/live/sensors",
         "/api/v1/live/users",
         "/api/v1/mark",

@@ -29,10 +29,12 @@ pub(super) struct ClusterHealthJson {
     sensors: usize,
     /// Connectors on all nodes.
     connectors: usize,
-    /// Rooms that sensors or people are in.
+    /// Rooms that whoever asks may see.
     rooms: usize,
     /// People who are here.
     users: usize,
+    /// How the answering node keeps rooms.
+    room_store: RoomStoreJson,
     identical: IdenticalJson,
     /// All nodes, the answering one included, by name.
     nodes: Vec<NodeHealthJson>,
@@ -42,6 +44,20 @@ pub(super) struct ClusterHealthJson {
     apart: bool,
     /// Whether the answering node answers live queries.
     live_queries: bool,
+}
+
+/// How a node keeps rooms.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoomStoreJson {
+    /// Whether they outlive its process.
+    on_disk: bool,
+    /// Whether its disk took the last write. Where it did not, rooms are read from memory, and other nodes decide about them.
+    writable: bool,
+    /// Whether it has caught up with the other nodes, and can decide about rooms.
+    ready: bool,
+    /// Other nodes that hold exactly the same rooms, of those that it reaches.
+    identical: usize,
+    of: usize,
 }
 
 /// On how many nodes the entries are proved to be what the answering node holds.
@@ -137,8 +153,14 @@ struct JoiningJson {
         ReadRefusals,
     )
 )]
-pub(super) async fn health(State(app): State<Arc<App>>, _: Query<ReadQuery>) -> Json<ClusterHealthJson> {
-    Json(health_json(app.handle.cluster_health()))
+pub(super) async fn health(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    _: Query<ReadQuery>,
+) -> Json<ClusterHealthJson> {
+    let viewer = super::rooms::viewer(&app, &headers);
+    let rooms = app.handle.rooms().view.visible_total(viewer.as_ref());
+    Json(health_json(app.handle.cluster_health(), rooms))
 }
 
 /// The nodes of the cluster and where their clients connect.
@@ -201,14 +223,21 @@ pub(super) async fn forget(
     }
 }
 
-fn health_json(health: ClusterHealth) -> ClusterHealthJson {
+fn health_json(health: ClusterHealth, rooms: usize) -> ClusterHealthJson {
     ClusterHealthJson {
         node: health.me.node.to_string(),
         generation: health.me.generation.0,
         sensors: health.sensors,
         connectors: health.connectors,
-        rooms: health.rooms,
+        rooms,
         users: health.users,
+        room_store: RoomStoreJson {
+            on_disk: health.rooms.on_disk,
+            writable: health.rooms.writable,
+            ready: health.rooms.ready,
+            identical: health.rooms.identical,
+            of: health.rooms.peers,
+        },
         identical: IdenticalJson { nodes: health.identical.nodes, of: health.identical.of },
         nodes: health.nodes.iter().map(node_json).collect(),
         joining: health.joining.into_iter().map(joining_json).collect(),

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sensocto_node::model::room::{Configuration, RoomAsk};
 use sensocto_node::model::{JoinCode, Room, RoomError, RoomPatch, RoomSettings};
-use sensocto_node::{Handle, Position, RoomDone, RoomId, RoomQuery, UserId};
+use sensocto_node::{Handle, RoomDone, RoomId, RoomOrder, RoomQuery, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -71,9 +71,10 @@ struct DoneJson<'a> {
     on_disk: u32,
 }
 
-/// Which rooms, among those that whoever asks may see.
+/// Which rooms, among those that whoever asks may see. [`read_query`] reads it.
 #[derive(Debug, Clone, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes parameters for the document")]
 pub(super) struct FilterQuery {
     /// Only those of this owner.
     #[param(value_type = Option<IdText>, inline)]
@@ -84,23 +85,45 @@ pub(super) struct FilterQuery {
     /// Only `public` or only `private` ones.
     #[param(pattern = "^(public|private)$")]
     visibility: Option<String>,
+    /// Only rooms whose name begins with this, in whatever case.
+    #[param(max_length = 400)]
+    prefix: Option<String>,
+    /// `id`, `name` (in lower case, and then by id) or `changed` (the last changed first, on all nodes alike).
+    #[param(required = false, default = "id", pattern = "^(id|name|changed)$")]
+    order: String,
 }
 
-/// A filter and a page.
-struct ListQuery(FilterQuery, PageQuery);
-
-impl Parameters for ListQuery {
-    const NAMES: &'static [&'static str] =
-        &["owner", "member", "visibility", "after", "limit", "at_least", "timeout_ms"];
-
-    fn read(values: &mut Values) -> Result<Self, ApiError> {
-        let member = values.word("member", &["me"], |word| word)?.map(str::to_owned);
-        let visibility = values.word("visibility", &["public", "private"], |word| word)?.map(str::to_owned);
-        Ok(ListQuery(FilterQuery { owner: values.text("owner"), member, visibility }, PageQuery::read(values)?))
+/// Reads a filter and an order; who asks is not said by a parameter.
+pub(super) fn read_query(values: &mut Values) -> Result<RoomQuery, ApiError> {
+    let public = values.word("visibility", &["public", "private"], |word| word)?.map(|word| word == "public");
+    let owner = values.text("owner").map(|owner| UserId::new(&owner)).transpose();
+    let query = RoomQuery {
+        viewer: None,
+        owner: owner.map_err(|error| ApiError::invalid("owner", error.allowed))?,
+        mine: values.word("member", &["me"], |word| word)?.is_some(),
+        public,
+        name_prefix: values.text("prefix").filter(|prefix| !prefix.is_empty()),
+        order: values.word("order", &RoomOrder::ALL, RoomOrder::as_str)?.unwrap_or_default(),
+    };
+    match query.name_prefix.as_ref().is_some_and(|prefix| prefix.chars().count() > rooms::PREFIX_CHARACTERS_MAX) {
+        true => Err(ApiError::invalid("prefix", rooms::PREFIX_ALLOWED)),
+        false => Ok(query),
     }
 }
 
-/// The rooms that whoever asks may see, in the order of their ids.
+/// A filter, an order and a page.
+struct ListQuery(RoomQuery, PageQuery);
+
+impl Parameters for ListQuery {
+    const NAMES: &'static [&'static str] =
+        &["owner", "member", "visibility", "prefix", "order", "after", "limit", "at_least", "timeout_ms"];
+
+    fn read(values: &mut Values) -> Result<Self, ApiError> {
+        Ok(ListQuery(read_query(values)?, PageQuery::read(values)?))
+    }
+}
+
+/// The rooms that whoever asks may see, in the order of their ids or another one.
 #[utoipa::path(
     get,
     path = "/rooms",
@@ -115,25 +138,16 @@ impl Parameters for ListQuery {
 async fn list(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Query(ListQuery(filter, page)): Query<ListQuery>,
+    Query(ListQuery(query, page)): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let viewer = viewer(&app, &headers);
-    let conditions = [filter.owner.as_deref(), filter.member.as_deref(), filter.visibility.as_deref()];
-    let bound = Bound::new("rooms", &conditions);
-    let after = bound.id(page.after.as_deref())?;
-    let query = RoomQuery {
-        owner: filter.owner.as_deref().map(UserId::new).transpose()?,
-        mine: filter.member.is_some(),
-        public: filter.visibility.as_deref().map(|word| word == "public"),
-        viewer,
-    };
-    let world = app.handle.rooms();
-    let (found, more) = world.view.list(&query, after.as_deref(), page.limit);
-    let last = found.last().filter(|_| more);
-    let next = last.map(|room| bound.cursor(&Position::Id(room.id.to_string())));
+    let query = RoomQuery { viewer: viewer(&app, &headers), ..query };
+    let bound = Bound::rooms(&query);
+    let after = page.after.as_deref().map(|after| bound.position(after)).transpose()?;
+    let found = app.handle.list_rooms(&query, after.as_ref(), page.limit);
     let viewer = query.viewer.as_ref().map(UserId::as_str);
-    let rooms = found.iter().map(|room| rooms::room(&app.handle, room, viewer, Detail::Line)).collect();
-    Ok(Json(RoomsJson { rooms, total: world.view.total(&query), next }).into_response())
+    let rooms = found.rooms.iter().map(|(sensors, room)| rooms::line(room, *sensors, viewer)).collect();
+    let next = found.next.map(|next| bound.cursor(&next));
+    Ok(Json(RoomsJson { rooms, total: found.total, next }).into_response())
 }
 
 /// Makes a room, with whoever asks as its owner.
@@ -285,7 +299,8 @@ fn room_id(id: Result<Path<String>, PathRejection>) -> Result<RoomId, ApiError> 
     id.ok().and_then(|Path(id)| RoomId::new(&id).ok()).ok_or(ApiError::Room(RoomError::NotFound))
 }
 
-fn viewer(app: &App, headers: &HeaderMap) -> Option<UserId> {
+/// Who asks, as far as rooms are concerned.
+pub(super) fn viewer(app: &App, headers: &HeaderMap) -> Option<UserId> {
     rooms::acting(app, &crate::http::user(app, headers))
 }
 

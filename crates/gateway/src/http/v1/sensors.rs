@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use sensocto_node::{Freshness, Kind, Order, SearchText, SensorFilter, SensorId, SensorQuery, StateError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::texts::{IdText, MarksText};
-use super::{PageQuery, PinQuery};
+use super::{PageQuery, PinQuery, audience};
 use crate::App;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::cursor::Bound;
@@ -190,17 +191,22 @@ impl Parameters for StateQuery {
         (status = 504, description = "What the request asked for was not seen in time", body = ErrorBody),
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Result<Response, ApiError> {
-    let Query(ListQuery(query, skip, page, pin)) = query;
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(ListQuery(mut query, skip, page, pin)): Query<ListQuery>,
+) -> Result<Response, ApiError> {
     let bound = Bound::sensors(&app.handle, &query);
     let mut after = page.after.as_deref().map(|after| bound.position(after)).transpose()?;
     let (world, token) = pin.world(&app)?;
+    let audience = audience(&app, &headers);
+    query.filter.room = audience.wanted(query.filter.room.take());
     if skip > 0 {
         after = world.view.place_behind(&query, after.as_ref(), skip, app.handle.clock().mono());
     }
     let listed = app.handle.list_sensors(&world, &query, after.as_ref(), page.limit);
     let mono = app.handle.clock().mono();
-    let sensors = listed.rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono)).collect();
+    let sensors = listed.rows.iter().filter_map(|row| wire::sensor(&world.view, &row.held, mono, &audience)).collect();
     let next = listed.next.map(|next| bound.cursor(&next));
     Ok(Json(SensorsJson { sensors, total: listed.total, next, world: token }).into_response())
 }
@@ -224,6 +230,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     Query(query): Query<StateQuery>,
 ) -> Result<Response, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::invalid("sensor_id", "percent-encoded UTF-8"))?;
@@ -238,6 +245,7 @@ pub(super) async fn get(
     // The facts are read last: they are as new as they can be, and a sensor that left meanwhile is gone.
     let world = app.handle.world();
     let held = world.view.get(Kind::Sensor, id.as_str());
-    let sensor = held.and_then(|held| wire::sensor(&world.view, held, app.handle.clock().mono())).ok_or(unknown)?;
+    let (mono, audience) = (app.handle.clock().mono(), audience(&app, &headers));
+    let sensor = held.and_then(|held| wire::sensor(&world.view, held, mono, &audience)).ok_or(unknown)?;
     Ok(Json(SensorAndStateJson { sensor, state: wire::state(id.as_str(), &answer) }).into_response())
 }

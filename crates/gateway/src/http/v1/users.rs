@@ -6,15 +6,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use sensocto_node::{PresenceTopic, Record, RoomId, UserFilter, UserId, UsersPage, View, World};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::PageQuery;
 use super::refusals::ReadRefusals;
 use super::texts::IdText;
+use super::{PageQuery, audience};
 use crate::App;
+use crate::audience::Audience;
 use crate::error::{ApiError, ErrorBody};
 use crate::http::query::{NoParameters, Parameters, Query, Values};
 use crate::presence::{ALL, Count, LastSeen, Shown, Topic};
@@ -86,14 +88,19 @@ struct Found {
         ReadRefusals,
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -> Response {
-    let Query(ListQuery(filter, page)) = query;
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(ListQuery(mut filter, page)): Query<ListQuery>,
+) -> Response {
     let world = app.handle.world();
+    let audience = audience(&app, &headers);
+    filter.room = audience.wanted(filter.room.take());
     if filter.topic.is_none() && !filter.offline {
-        return of_the_world(&app, &world, filter, &page);
+        return of_the_world(&app, &world, filter, &page, &audience);
     }
     app.presence.caught_up(world.seq).await;
-    let topic = filter.topic.as_deref().unwrap_or(ALL);
+    let topic = audience.topic(filter.topic.as_deref().unwrap_or(ALL));
     let (mut found, mut total, more) = app.presence.read(topic, |topic| gather(topic, &filter, &page));
     let mut more_left = false;
     if filter.offline {
@@ -103,18 +110,18 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Query<ListQuery>) -
     }
     let mono = app.handle.clock().mono();
     let next = found.last().filter(|_| more || more_left).map(|found| found.user.as_str());
-    let users = found.iter().map(|found| user(&world.view, found, mono)).collect();
+    let users = found.iter().map(|found| user(&world.view, found, mono, &audience)).collect();
     Json(UsersJson { users, total, next }).into_response()
 }
 
 /// Whoever is in any topic, out of the world's index of people.
-fn of_the_world(app: &App, world: &World, filter: FilterQuery, page: &PageQuery) -> Response {
+fn of_the_world(app: &App, world: &World, filter: FilterQuery, page: &PageQuery, audience: &Audience) -> Response {
     let filter = UserFilter { room: filter.room, node: filter.node };
     let UsersPage { people, total, next } = app.handle.list_users(world, &filter, page.after.as_deref(), page.limit);
     let mono = app.handle.clock().mono();
     let users = people
         .iter()
-        .map(|person| wire::user(&world.view, &person.user_id, person.connections.iter(), None, mono))
+        .map(|person| wire::user(&world.view, &person.user_id, person.connections.iter(), None, mono, audience))
         .collect();
     Json(UsersJson { users, total, next: next.as_deref() }).into_response()
 }
@@ -158,9 +165,9 @@ fn passes(shown: &Shown, filter: &FilterQuery) -> bool {
     is(&filter.room, room) && is(&filter.node, Some(shown.held.origin.node.as_str()))
 }
 
-fn user<'a>(view: &View, found: &'a Found, mono: Duration) -> UserJson<'a> {
+fn user<'a>(view: &View, found: &'a Found, mono: Duration, audience: &Audience) -> UserJson<'a> {
     let connections = found.connections.iter().map(|shown| &shown.held);
-    wire::user(view, found.user.as_str(), connections, found.last_seen_ms, mono)
+    wire::user(view, found.user.as_str(), connections, found.last_seen_ms, mono, audience)
 }
 
 /// One user: whether they are here, and otherwise when they were last seen by this node.
@@ -180,6 +187,7 @@ fn user<'a>(view: &View, found: &'a Found, mono: Duration) -> UserJson<'a> {
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     _: Query<NoParameters>,
 ) -> Result<Response, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::invalid("user_id", "percent-encoded UTF-8"))?;
@@ -192,7 +200,8 @@ pub(super) async fn get(
         return Err(ApiError::NotFound { what: "user" });
     }
     let found = Found { user: id, connections, last_seen_ms };
-    Ok(Json(user(&world.view, &found, app.handle.clock().mono())).into_response())
+    let audience = audience(&app, &headers);
+    Ok(Json(user(&world.view, &found, app.handle.clock().mono(), &audience)).into_response())
 }
 
 /// How many people are in a topic, without listing them.
@@ -211,10 +220,12 @@ pub(super) async fn get(
 pub(super) async fn count(
     State(app): State<Arc<App>>,
     topic: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     _: Query<NoParameters>,
 ) -> Result<Response, ApiError> {
     let Path(topic) = topic.map_err(|_| ApiError::invalid("topic", "percent-encoded UTF-8"))?;
     let topic = PresenceTopic::new(&topic)?;
     app.presence.caught_up(app.handle.world().seq).await;
-    Ok(Json(app.presence.read(topic.as_str(), Topic::count)).into_response())
+    let audience = audience(&app, &headers);
+    Ok(Json(app.presence.read(audience.topic(topic.as_str()), Topic::count)).into_response())
 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sensocto_channels::{ChannelId, Json, Payload};
 use sensocto_node::{
     ConnectorFilter, FieldError, Handle, ListQuery, ListSpec, LiveCursor, LiveError, LiveNext, LiveSubscription, Order,
-    SensorQuery, UserFilter, World,
+    RoomOrder, RoomQuery, SensorQuery, UserFilter, UserId, World,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,7 +17,9 @@ use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Listed, Told};
+use crate::audience::{Audience, room_of};
 use crate::live::{self, LIMIT_ALLOWED, LIMIT_DEFAULT, LiveMessage, SKIP_ALLOWED, SKIP_MAX};
+use crate::rooms;
 use crate::socket::params;
 use crate::wire::NodeJson;
 
@@ -25,7 +27,7 @@ use crate::wire::NodeJson;
 const NODES_WINDOW: Duration = Duration::from_millis(250);
 
 /// What clients do where live queries are turned off.
-const POLL: &str = "poll GET /api/v1/sensors, connectors or users";
+const POLL: &str = "poll GET /api/v1/sensors, connectors, users or rooms";
 
 const AFTER_ALLOWED: FieldError =
     FieldError { field: "after", allowed: "the `next` of a page of the same query, or null" };
@@ -33,7 +35,11 @@ const AFTER_ALLOWED: FieldError =
 /// One subscriber of a window.
 #[derive(Debug)]
 pub(in crate::socket) struct LiveChannel {
+    /// As the client asked for it, as the window is.
     query: ListQuery,
+    viewer: Option<UserId>,
+    /// Whether the list is of a room that this reader must not know of, and so nothing is in it.
+    hidden: bool,
     spec: ListSpec,
     /// What the client was told elsewhere, until its first window is opened.
     resume: Option<LiveCursor>,
@@ -76,9 +82,14 @@ struct Refused {
 }
 
 impl LiveChannel {
-    /// Reads the window of a join.
-    pub(in crate::socket) fn new(handle: &Handle, listed: Listed, join: &Payload) -> Result<LiveChannel, Json> {
-        let query = query(listed, join)?;
+    /// Reads the window of a join of `viewer`.
+    pub(in crate::socket) fn new(
+        handle: &Handle,
+        listed: Listed,
+        viewer: Option<UserId>,
+        join: &Payload,
+    ) -> Result<LiveChannel, Json> {
+        let query = query(listed, viewer.clone(), join)?;
         let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
         let nothing = Map::new();
         let window = match join.get("window") {
@@ -88,13 +99,15 @@ impl LiveChannel {
         };
         let window =
             window.ok_or_else(|| params::invalid_field(FieldError { field: "window", allowed: "an object" }))?;
-        let spec = window_of(handle, &query, window)?;
+        let spec = window_of(handle, &Audience::of(handle, viewer.as_ref()), &query, window)?;
         let resume = params::optional_text(&join, "resume").map_err(params::invalid_field)?;
         let resume = resume.map(str::parse).transpose().map_err(params::invalid_field)?;
         let waits = CancellationToken::new();
         Ok(LiveChannel {
             ends: waits.clone().drop_guard(),
             waits,
+            hidden: hides(handle, &query, viewer.as_ref()),
+            viewer,
             query,
             spec,
             resume,
@@ -106,10 +119,21 @@ impl LiveChannel {
         })
     }
 
+    /// Whether it is of one room.
+    pub(in crate::socket) fn names_a_room(&self) -> bool {
+        room_of(&self.query).is_some()
+    }
+
+    /// Whether the window has to be opened anew, because this reader may see its room, or may no longer.
+    pub(in crate::socket) fn sees_otherwise(&self, handle: &Handle) -> bool {
+        hides(handle, &self.query, self.viewer.as_ref()) != self.hidden
+    }
+
     /// Takes another window of the same list.
     pub(in crate::socket) fn set_window(&mut self, handle: &Handle, payload: &Payload) -> Result<(), Json> {
         let window: Map<String, Value> = payload.parse().map_err(|_| params::invalid_field(AFTER_ALLOWED))?;
-        self.spec = window_of(handle, &self.query, &window)?;
+        let audience = Audience::of(handle, self.viewer.as_ref());
+        self.spec = window_of(handle, &audience, &self.query, &window)?;
         Ok(())
     }
 
@@ -120,7 +144,10 @@ impl LiveChannel {
         self.subscription = None;
         self.waits = CancellationToken::new();
         self.ends = self.waits.clone().drop_guard();
-        let (handle, spec, opened, resume) = (handle.clone(), self.spec.clone(), self.opened, self.resume.take());
+        self.hidden = hides(handle, &self.query, self.viewer.as_ref());
+        let shown = Audience::of(handle, self.viewer.as_ref()).list(&self.query);
+        let spec = ListSpec { query: shown, ..self.spec.clone() };
+        let (handle, opened, resume) = (handle.clone(), self.opened, self.resume.take());
         self.unless_ended(channel, opened, async move { What::Opened(handle.live(spec, resume).await) })
     }
 
@@ -129,16 +156,17 @@ impl LiveChannel {
         if arrived.opened != self.opened {
             return false;
         }
+        let audience = Audience::of(handle, self.viewer.as_ref());
         match arrived.what {
             What::Opened(Ok(mut subscription)) => {
-                let start = subscription.take_start().map(|start| live::start(handle, &self.spec, start));
+                let start = subscription.take_start().map(|start| live::start(handle, &self.spec, start, &audience));
                 self.waiting = start.unwrap_or_default().into();
                 self.nodes = live::nodes(handle, &handle.world().view);
                 self.subscription = Some(subscription);
             }
             What::Opened(Err(error)) => self.refuse(error),
             What::Next(LiveNext::Update(update), subscription) => {
-                self.waiting.push_back(live::message(handle, &self.query, &update));
+                self.waiting.push_back(live::message(handle, &self.query, &update, &audience));
                 self.subscription = Some(subscription);
             }
             What::Next(LiveNext::Behind, _) => return true,
@@ -214,31 +242,67 @@ pub(in crate::socket) fn is_asked_for(join: &Payload) -> bool {
     join.parse::<Map<String, Value>>().is_ok_and(|join| join.get("window").is_some_and(|window| !window.is_null()))
 }
 
+/// Whether a list is of a room that a reader must not know of.
+fn hides(handle: &Handle, query: &ListQuery, viewer: Option<&UserId>) -> bool {
+    room_of(query).is_some_and(|room| Audience::of(handle, viewer).must_not_know(room))
+}
+
 /// Which list a join asks for.
-fn query(listed: Listed, join: &Payload) -> Result<ListQuery, Json> {
-    if listed == Listed::Sensors {
-        let (filter, order) = (super::filter(join)?, order(join)?);
-        return Ok(ListQuery::Sensors(SensorQuery { filter, order }));
-    }
-    let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
-    let text =
-        |field| params::optional_text(&join, field).map(|text| text.map(str::to_owned)).map_err(params::invalid_field);
+fn query(listed: Listed, viewer: Option<UserId>, join: &Payload) -> Result<ListQuery, Json> {
+    let params: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
+    let text = |field| {
+        params::optional_text(&params, field).map(|text| text.map(str::to_owned)).map_err(params::invalid_field)
+    };
     Ok(match listed {
+        Listed::Sensors => {
+            let order = word(&params, "order", &Order::ALL.map(|order| (order.as_str(), order)), ORDERS)
+                .map_err(params::invalid_field)?;
+            ListQuery::Sensors(SensorQuery { filter: super::filter(join)?, order: order.unwrap_or_default() })
+        }
         Listed::Users => ListQuery::Users(UserFilter { room: text("room")?, node: text("node")? }),
-        Listed::Connectors | Listed::Sensors => ListQuery::Connectors(ConnectorFilter { node: text("node")? }),
+        Listed::Connectors => ListQuery::Connectors(ConnectorFilter { node: text("node")? }),
+        Listed::Rooms => ListQuery::Rooms(rooms_query(viewer, &params).map_err(params::invalid_field)?),
     })
 }
 
-fn order(join: &Payload) -> Result<Order, Json> {
-    let join: Map<String, Value> = join.parse().map_err(|_| Json::reason(params::JOIN_CRASHED))?;
-    let Some(word) = params::optional_text(&join, "order").map_err(params::invalid_field)? else {
-        return Ok(Order::Id);
-    };
-    let order = Order::ALL.into_iter().find(|order| order.as_str() == word);
-    order.ok_or_else(|| params::invalid_field(FieldError { field: "order", allowed: "id, name, changed" }))
+/// What an order may be.
+const ORDERS: &str = "id, name, changed";
+
+fn rooms_query(viewer: Option<UserId>, join: &Map<String, Value>) -> Result<RoomQuery, FieldError> {
+    let owner = params::optional_text(join, "owner")?.map(UserId::new).transpose();
+    let prefix = params::optional_text(join, "prefix")?.filter(|prefix| !prefix.is_empty());
+    if prefix.is_some_and(|prefix| prefix.chars().count() > rooms::PREFIX_CHARACTERS_MAX) {
+        return Err(FieldError { field: "prefix", allowed: rooms::PREFIX_ALLOWED });
+    }
+    let orders = RoomOrder::ALL.map(|order| (order.as_str(), order));
+    Ok(RoomQuery {
+        viewer,
+        owner: owner.map_err(|error| FieldError { field: "owner", ..error })?,
+        mine: word(join, "member", &[("me", ())], "me")?.is_some(),
+        public: word(join, "visibility", &[("public", true), ("private", false)], "public, private")?,
+        name_prefix: prefix.map(str::to_owned),
+        order: word(join, "order", &orders, ORDERS)?.unwrap_or_default(),
+    })
 }
 
-fn window_of(handle: &Handle, query: &ListQuery, window: &Map<String, Value>) -> Result<ListSpec, Json> {
+/// One of a few words.
+fn word<T: Copy>(
+    join: &Map<String, Value>,
+    field: &'static str,
+    words: &[(&str, T)],
+    allowed: &'static str,
+) -> Result<Option<T>, FieldError> {
+    let Some(said) = params::optional_text(join, field)? else { return Ok(None) };
+    let known = words.iter().find(|(word, _)| *word == said);
+    known.map(|(_, meant)| Some(*meant)).ok_or(FieldError { field, allowed })
+}
+
+fn window_of(
+    handle: &Handle,
+    audience: &Audience,
+    query: &ListQuery,
+    window: &Map<String, Value>,
+) -> Result<ListSpec, Json> {
     let number = |field, default, range: RangeInclusive<usize>, allowed| match window.get(field) {
         None | Some(Value::Null) => Ok(default),
         Some(number) => {
@@ -250,5 +314,5 @@ fn window_of(handle: &Handle, query: &ListQuery, window: &Map<String, Value>) ->
     let limit = number("limit", LIMIT_DEFAULT, 1..=sensocto_node::WINDOW_MAX, LIMIT_ALLOWED)?;
     let skip = number("skip", 0, 0..=SKIP_MAX, SKIP_ALLOWED)?;
     let after = params::optional_text(window, "after").map_err(|_| params::invalid_field(AFTER_ALLOWED))?;
-    live::spec(handle, query.clone(), after, skip, limit).ok_or_else(|| params::invalid_field(AFTER_ALLOWED))
+    live::spec(handle, audience, query.clone(), after, skip, limit).ok_or_else(|| params::invalid_field(AFTER_ALLOWED))
 }

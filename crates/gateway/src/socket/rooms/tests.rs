@@ -1,5 +1,7 @@
 //! `lobby:` and `room:` over real sockets of two nodes: each event once, and nothing to whom it is not meant for.
 
+mod live;
+
 use std::time::Duration;
 
 use sensocto_client::{Channel, ChannelEvent, Client, ClientOptions};
@@ -118,4 +120,62 @@ async fn a_lobby_tells_its_user_what_they_may_see_and_nobody_else() {
     }
     drop(bo);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_sensor_that_moves_between_nodes_stays_in_its_room_without_a_word_and_one_that_goes_leaves_it_once() {
+    let cluster = Running::cluster(&["a", "b"]).await;
+    for running in &cluster {
+        running.until("knows the other", |world| world.view.nodes().len() == 2).await;
+    }
+    let (a, b) = (cluster[0].node.handle(), cluster[1].node.handle());
+    let made = a.create_room(&user("ana"), RoomSettings::default(), None).await.expect("made");
+    let id = made.room.expect("there").id.clone();
+    let mut rooms = b.subscribe_rooms();
+    while rooms.world().view.get(id.as_str()).is_none() {
+        tokio::time::timeout(PATIENCE, rooms.next()).await.expect("in time");
+    }
+    let mut clients = Vec::new();
+    let mut channels = Vec::new();
+    for running in &cluster {
+        let options = ClientOptions::new([format!("ws://{}", running.address())]);
+        let client =
+            tokio::time::timeout(PATIENCE, Client::connect(options)).await.expect("in time").expect("connected");
+        let mut channel = join(&client, &format!("room:{id}")).await;
+        expect(&mut channel, "room_state", &[("sensors", json!([]))]).await;
+        clients.push(client);
+        channels.push(channel);
+    }
+    let on_a = a.register_sensor(sensor("s1", "ecg", Some(id.as_str()))).await.expect("registered");
+    for channel in &mut channels {
+        expect(channel, "sensor_added", &[]).await;
+    }
+    // It comes to another node, and then leaves the one that it was on; back again, the other way round.
+    let on_b = b.register_sensor(sensor("s1", "ecg", Some(id.as_str()))).await.expect("registered");
+    cluster[0].until("it moved", |world| owner(world) == Some("b".to_owned())).await;
+    drop(on_a);
+    let back = a.register_sensor(sensor("s1", "ecg", Some(id.as_str()))).await.expect("registered");
+    cluster[1].until("it moved back", |world| owner(world) == Some("a".to_owned())).await;
+    drop(on_b);
+    // Had a move been told, it would come before this.
+    ask(&a, "bo", &id, RoomAsk::Join { join_code: None }).await;
+    for channel in &mut channels {
+        expect(channel, "member_joined", &[("user_id", json!("bo"))]).await;
+    }
+    drop(back);
+    for channel in &mut channels {
+        expect(channel, "sensor_removed", &[("sensor_id", json!("s1"))]).await;
+    }
+    ask(&a, "ana", &id, RoomAsk::Kick(user("bo"))).await;
+    for channel in &mut channels {
+        expect(channel, "member_left", &[("reason", json!("kicked"))]).await;
+    }
+    drop(clients);
+    for running in cluster {
+        running.stop().await;
+    }
+}
+
+fn owner(world: &sensocto_node::World) -> Option<String> {
+    Some(world.view.get(sensocto_node::Kind::Sensor, "s1")?.origin.node.to_string())
 }
