@@ -22,7 +22,11 @@ fn standing(now: Now) -> Option<(Registry, u64)> {
     registry.handle_frame(&message::encode(&origin("b")?, &Message::Delta(gap)), now).ok()?;
     let asked = std::iter::from_fn(|| registry.poll_output()).find_map(|output| match output {
         Output::Ask { id, .. } => Some(id),
-        Output::Publish(_) | Output::Event(_) | Output::Superseded { .. } | Output::NameConflict { .. } => None,
+        Output::Publish(_)
+        | Output::Event(_)
+        | Output::Superseded { .. }
+        | Output::NameTaken { .. }
+        | Output::Overtaken { .. } => None,
     });
     Some((registry, asked?))
 }

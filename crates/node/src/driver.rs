@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sensocto_model::{Generation, Key, NodeName, Origin, Record, Stamp};
-use sensocto_registry::{ChangeError, Event, EventKind, Mark, Now, Output, RegisterError, Registry};
+use sensocto_registry::{
+    ChangeError, Event, EventKind, FrameError, Mark, Now, Output, RegisterError, Registry, message,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Inbound, Purpose, Question, Reply};
 use crate::handle::{BATCH_MAX, Command, Handle, Inner, LocalEntry};
+use crate::identity::Identity;
 use crate::node::EndCause;
 use crate::world::{Batch, World};
 use crate::{hello, remote};
@@ -23,6 +26,8 @@ const TAKEN_AT_ONCE: usize = BATCH_MAX;
 const ANSWERS_MAX: usize = 20;
 /// Frames of answers that wait to be taken in. When it is full, the answer waits.
 const ANSWER_FRAMES_MAX: usize = 64;
+/// The time between two lines that say that a node of another version is there.
+const FORMAT_SAID_EVERY: Duration = Duration::from_secs(10);
 /// The longest that one whole answer may take; the registry gives up earlier on one that stands still.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
@@ -51,6 +56,9 @@ pub(crate) struct Driver {
     done: Vec<Done>,
     addresses: BTreeMap<NodeName, (Generation, Option<SocketAddr>)>,
     ended: watch::Sender<Option<EndCause>>,
+    identity: Weak<Identity>,
+    /// When it was last said that a node of another version is there.
+    format_said_at: Option<Duration>,
     /// This node works alone: nothing is sent, and nothing is taken in.
     apart: bool,
     dirty: bool,
@@ -60,9 +68,9 @@ impl Driver {
     pub(crate) fn new(
         inner: Arc<Inner>,
         registry: Registry,
-        commands: mpsc::Receiver<Command>,
-        inbound: mpsc::Receiver<Inbound>,
+        (commands, inbound): (mpsc::Receiver<Command>, mpsc::Receiver<Inbound>),
         ended: watch::Sender<Option<EndCause>>,
+        identity: Weak<Identity>,
     ) -> Driver {
         let (answers, answered) = mpsc::channel(ANSWER_FRAMES_MAX);
         Driver {
@@ -77,6 +85,8 @@ impl Driver {
             done: Vec::new(),
             addresses: BTreeMap::new(),
             ended,
+            identity,
+            format_said_at: None,
             apart: false,
             dirty: true,
         }
@@ -206,16 +216,42 @@ impl Driver {
                     self.holders.remove(&key);
                 }
             }
-            Output::NameConflict { generation } => self.name_conflict(generation),
+            Output::NameTaken { generation } => self.give_the_name_up(generation),
+            Output::Overtaken { generation } => self.renew(generation),
         }
     }
 
-    /// Of two processes with one name, the one that was started later goes.
-    fn name_conflict(&mut self, generation: Generation) {
-        if generation < self.inner.me.generation {
-            self.ended.send_replace(Some(EndCause::NameTaken { generation }));
-        } else {
-            tracing::warn!(%generation, "another process was started under this node's name; it has to go");
+    /// Of two processes with one name, the one that was started later goes: this one.
+    fn give_the_name_up(&mut self, generation: Generation) {
+        self.ended.send_replace(Some(EndCause::NameTaken { generation }));
+    }
+
+    /// Others have heard of a process that was started later under this node's name: this one goes on under a generation after that one.
+    fn renew(&mut self, after: Generation) {
+        let now = self.inner.clock.now();
+        let generation = Generation(after.0.saturating_add(1).max(now.wall_ms));
+        if let Some(Err(error)) = self.identity.upgrade().map(|identity| identity.advance(generation)) {
+            tracing::warn!(%error, "the next start of this node may be refused for a while: its generation was not kept");
+        }
+        if !self.registry.renew(generation, now) {
+            return;
+        }
+        self.inner.generation.store(generation.0, std::sync::atomic::Ordering::Relaxed);
+        tracing::warn!(other = %after, %generation, "another process was started under this node's name; this one goes on under a later generation");
+        let origin = self.inner.origin();
+        self.inner.signals.exchange().renew(origin.clone(), now.mono);
+        self.dirty = true;
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.engine.renew(origin).await });
+    }
+
+    /// The engine sees or loses a process of this node's name.
+    fn see_namesake(&mut self, generation: Generation, up: bool) {
+        if up && generation < self.inner.me.generation {
+            self.give_the_name_up(generation);
+        } else if up && generation > self.inner.origin().generation {
+            // What it says tells whether it was there first, under a later generation by now.
+            tracing::warn!(%generation, "another process runs under this node's name; one of the two has to go");
         }
     }
 
@@ -309,7 +345,24 @@ impl Driver {
     fn take_frame(&mut self, frame: &[u8]) {
         self.inner.metrics.received(frame.len());
         if let Err(error) = self.registry.handle_frame(frame, self.inner.clock.now()) {
-            tracing::debug!(%error, "a frame was refused");
+            self.note_refused(error, frame, "frame");
+        }
+    }
+
+    /// Says, not too often, that a node of another version is there: neither side takes anything of the other.
+    fn note_refused(&mut self, error: FrameError, bytes: &[u8], what: &str) {
+        let mono = self.inner.clock.mono();
+        let due = self.format_said_at.is_none_or(|at| mono >= at + FORMAT_SAID_EVERY);
+        match bytes.first() {
+            Some(format) if error == FrameError::Format && due => {
+                self.format_said_at = Some(mono);
+                tracing::warn!(
+                    format,
+                    mine = message::FORMAT,
+                    "a {what} of another format was refused: a node of another version is in this cluster, and nothing goes between it and this one"
+                );
+            }
+            Some(_) | None => tracing::debug!(%error, "a {what} was refused"),
         }
     }
 
@@ -320,8 +373,8 @@ impl Driver {
             Inbound::Frame(_) | Inbound::Question(_) if self.apart => {}
             Inbound::Frame(frame) => self.take_frame(&frame),
             Inbound::Question(question) => self.answer(question),
-            Inbound::Up(origin, _) | Inbound::Down(origin) if origin == self.inner.me => {}
-            Inbound::Up(origin, _) if origin.node == self.inner.me.node => self.name_conflict(origin.generation),
+            Inbound::Up(origin, _) if origin.node == self.inner.me.node => self.see_namesake(origin.generation, true),
+            Inbound::Down(origin) if origin.node == self.inner.me.node => self.see_namesake(origin.generation, false),
             Inbound::Up(origin, address) => {
                 tracing::info!(node = %origin.node, generation = %origin.generation, "a node is there");
                 self.inner.breakers.meet(&origin.node, now.mono);
@@ -375,7 +428,8 @@ impl Driver {
         let log = match purpose {
             Purpose::Ask => match self.registry.answer(&payload) {
                 Ok(Some(answer)) => Some(answer),
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(error) => return self.note_refused(error, &payload, "question"),
             },
             Purpose::State | Purpose::Hello | Purpose::Rooms => None,
         };

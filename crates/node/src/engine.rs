@@ -144,6 +144,8 @@ pub trait Engine: Send + Sync + 'static {
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply>;
     /// Lets the other nodes see this one, or not. Questions and frames may still come while they do not. `false` where that did not work.
     fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool>;
+    /// This node goes on under a later generation: the others see that one instead. `false` where that did not work.
+    fn renew(&self, origin: Origin) -> futures_util::future::BoxFuture<'_, bool>;
     /// Leaves the cluster for good. Frames that were published before still leave.
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()>;
     /// Frames that were dropped because the driver did not keep up.
@@ -180,6 +182,10 @@ impl Engine for NoEngine {
     }
 
     fn show(&self, _visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
+        Box::pin(async { true })
+    }
+
+    fn renew(&self, _origin: Origin) -> futures_util::future::BoxFuture<'_, bool> {
         Box::pin(async { true })
     }
 

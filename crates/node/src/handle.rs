@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sensocto_model::{Connector, Key, Kind, NodeName, Origin, Presence, Record, Sensor, SensorId, Stamp};
+use sensocto_model::{Connector, Generation, Key, Kind, NodeName, Origin, Presence, Record, Sensor, SensorId, Stamp};
 use sensocto_registry::{ChangeError, Mark, Position, RegisterError, Registration, SensorQuery};
 use sensocto_signals::Load;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -84,7 +84,10 @@ impl Released {
 
 /// What all handles of a node share.
 pub(crate) struct Inner {
+    /// The node and the start of this process.
     pub(crate) me: Origin,
+    /// The generation under which it goes on.
+    pub(crate) generation: std::sync::atomic::AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) world: ArcSwap<World>,
     pub(crate) batches: broadcast::Sender<Batch>,
@@ -110,6 +113,14 @@ pub(crate) struct Inner {
     pub(crate) stopping: CancellationToken,
 }
 
+impl Inner {
+    /// What this node is to the others now.
+    pub(crate) fn origin(&self) -> Origin {
+        let generation = Generation(self.generation.load(std::sync::atomic::Ordering::Relaxed));
+        Origin { node: self.me.node.clone(), generation }
+    }
+}
+
 /// The Discovery API of one node. Cloning it copies a pointer.
 #[derive(Clone)]
 pub struct Handle(pub(crate) Arc<Inner>);
@@ -121,10 +132,17 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// This node and its start.
+    /// This node and its start. It names the process.
     #[must_use]
     pub fn me(&self) -> &Origin {
         &self.0.me
+    }
+
+    /// What this node is to the others now: under a later generation than that of its start where another process of its name was there
+    /// for a while.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.origin()
     }
 
     /// The node's clock: what the times in views are measured on.
@@ -377,7 +395,7 @@ impl Handle {
             })
             .collect();
         ClusterHealth {
-            me: self.0.me.clone(),
+            me: self.0.origin(),
             sensors: world.view.count(Kind::Sensor),
             connectors: world.view.count(Kind::Connector),
             rooms: self.rooms().health.clone(),

@@ -239,11 +239,12 @@ pub(crate) async fn ask(inner: &Inner, node: &NodeName) -> bool {
 pub(crate) fn answer(inner: &Inner, payload: &[u8]) -> Option<Vec<u8>> {
     let question: Question = postcard::from_bytes(payload).ok()?;
     let mono = inner.clock.mono();
+    let generation = inner.origin().generation;
     let hello = Hello {
-        generation: inner.me.generation,
+        generation,
         url: inner.hellos.mine.load().as_deref().cloned(),
         row: inner.propagations.row(mono),
-        changes: inner.propagations.own_after(question),
+        changes: inner.propagations.own_after(generation, question),
         load: own_load(inner),
         // Read last: it is taken for the middle of the way there and back.
         mono: inner.clock.mono(),

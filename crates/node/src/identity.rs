@@ -12,7 +12,7 @@ use crate::clock;
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) generation: Generation,
-    _lock: Option<File>,
+    file: Option<File>,
 }
 
 /// Why a data directory cannot be used.
@@ -31,7 +31,7 @@ impl Identity {
     /// refuse this one, until it is past its last start again.
     pub(crate) fn open(directory: Option<&Path>) -> Result<Identity, IdentityError> {
         let Some(directory) = directory else {
-            return Ok(Identity { generation: Generation(clock::wall_ms()), _lock: None });
+            return Ok(Identity { generation: Generation(clock::wall_ms()), file: None });
         };
         std::fs::create_dir_all(directory).map_err(IdentityError::Io)?;
         let path = directory.join("generation");
@@ -48,8 +48,20 @@ impl Identity {
             Err(TryLockError::Error(error)) => return Err(IdentityError::Io(error)),
         }
         let generation = next_generation(&mut file).map_err(IdentityError::Io)?;
-        Ok(Identity { generation, _lock: Some(file) })
+        Ok(Identity { generation, file: Some(file) })
     }
+
+    /// Keeps a later generation that the node goes on under: its next start takes one after that.
+    pub(crate) fn advance(&self, generation: Generation) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| write(file, generation))
+    }
+}
+
+fn write(mut file: &File, generation: Generation) -> io::Result<()> {
+    file.rewind()?;
+    file.set_len(0)?;
+    writeln!(file, "{generation}")?;
+    file.sync_all()
 }
 
 fn next_generation(file: &mut File) -> io::Result<Generation> {
@@ -57,12 +69,9 @@ fn next_generation(file: &mut File) -> io::Result<Generation> {
     file.read_to_string(&mut text)?;
     // An empty or damaged file is a lost memory, not a reason to stay down: the clock is the second witness.
     let last: u64 = text.trim().parse().unwrap_or(0);
-    let next = clock::wall_ms().max(last.saturating_add(1));
-    file.rewind()?;
-    file.set_len(0)?;
-    writeln!(file, "{next}")?;
-    file.sync_all()?;
-    Ok(Generation(next))
+    let next = Generation(clock::wall_ms().max(last.saturating_add(1)));
+    write(file, next)?;
+    Ok(next)
 }
 
 #[cfg(test)]
@@ -77,6 +86,16 @@ mod tests {
         let first = Identity::open(Some(directory.path())).expect("opened").generation;
         let second = Identity::open(Some(directory.path())).expect("opened").generation;
         assert_eq!((first, second), (Generation(far + 1), Generation(far + 2)));
+    }
+
+    #[test]
+    fn a_start_comes_after_a_generation_that_was_taken_while_running() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = Identity::open(Some(directory.path())).expect("opened");
+        let taken = Generation(first.generation.0 + 1_000_000);
+        first.advance(taken).expect("written");
+        drop(first);
+        assert!(Identity::open(Some(directory.path())).expect("opened").generation > taken);
     }
 
     #[test]

@@ -75,8 +75,10 @@ impl Handle {
     #[must_use]
     pub fn mark(&self) -> Mark {
         let (me, world) = (self.me(), self.world());
-        let version = world.view.nodes().get(&me.node).map_or(Version::ZERO, |node| node.version);
-        Mark { origin: me.clone(), version }
+        world.view.nodes().get(&me.node).map_or_else(
+            || Mark { origin: me.clone(), version: Version::ZERO },
+            |node| Mark { origin: Origin::clone(&node.origin), version: node.version },
+        )
     }
 
     /// Where this node's copies of all logs stand, its own included, in the order of the nodes' names.
@@ -125,16 +127,18 @@ impl Handle {
             let node = node.ok_or_else(|| MarkError::UnknownNode(mark.origin.node.clone()))?;
             let stands = Mark { origin: Origin::clone(&node.origin), version: node.version };
             let (is, wanted) = (stands.origin.generation, mark.origin.generation);
-            let mine = *self.me() == stands.origin;
+            let mine = self.me().node == stands.origin.node;
+            // A process that goes on under a later generation goes on with the log that it had.
+            let same_log = wanted == is || wanted == node.born;
             let latest = self.clock().now().wall_ms.saturating_add(GENERATION_AHEAD_MS_MAX);
-            let future = (mine && (wanted > is || (wanted == is && mark.version > stands.version)))
+            let future = (mine && (wanted > is || (same_log && mark.version > stands.version)))
                 || (wanted > is && wanted.0 > latest)
                 || !mark.version.is_plausible();
             if future {
                 return Err(MarkError::FromTheFuture(mark.clone()));
             }
             // What an earlier start wrote is gone, or was written again by the present one.
-            let reached = is > wanted || (is == wanted && stands.version >= mark.version);
+            let reached = if same_log { stands.version >= mark.version } else { is > wanted };
             if !reached {
                 return Ok(Some((mark.clone(), stands)));
             }

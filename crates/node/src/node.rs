@@ -146,7 +146,7 @@ pub struct Node {
     driver: JoinHandle<()>,
     rooms: JoinHandle<()>,
     ended: watch::Receiver<Option<EndCause>>,
-    _identity: Identity,
+    _identity: Arc<Identity>,
 }
 
 impl Node {
@@ -201,6 +201,7 @@ impl Node {
             world: ArcSwap::from_pointee(driver::first_world(&mut registry)),
             propagations: crate::propagation::Propagations::new(me.clone()),
             signals: crate::signals::Signals::new(me.clone()),
+            generation: me.generation.0.into(),
             me,
             clock,
             batches,
@@ -229,7 +230,14 @@ impl Node {
         let rooms = tokio::spawn(rooms.run(stop.clone()));
         tokio::spawn(crate::signals::Traffic::new(Handle(Arc::clone(&inner)), received.signals).run());
         tokio::spawn(crate::signals::measure(Handle(Arc::clone(&inner))));
-        let driver = Driver::new(Arc::clone(&inner), registry, commands_receiver, received.discovery, end.clone());
+        let identity = Arc::new(identity);
+        let driver = Driver::new(
+            Arc::clone(&inner),
+            registry,
+            (commands_receiver, received.discovery),
+            end.clone(),
+            Arc::downgrade(&identity),
+        );
         let running = tokio::spawn(driver.run(stop.clone()));
         let driver = tokio::spawn(async move {
             if running.await.is_err() {

@@ -218,8 +218,8 @@ impl Propagations {
     }
 
     /// The notes of the own log after a version of a start of this node.
-    pub(crate) fn own_after(&self, (generation, version): (Generation, Version)) -> Vec<Note> {
-        let after = if generation == self.me.generation { version } else { Version::ZERO };
+    pub(crate) fn own_after(&self, own: Generation, (generation, version): (Generation, Version)) -> Vec<Note> {
+        let after = if generation == own { version } else { Version::ZERO };
         self.lock().own.iter().filter(|(noted, _)| *noted > after).copied().collect()
     }
 

@@ -84,7 +84,7 @@ impl Signals {
         }
     }
 
-    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+    pub(crate) fn exchange(&self) -> MutexGuard<'_, Exchange> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

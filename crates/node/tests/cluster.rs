@@ -1,14 +1,16 @@
 //! Several nodes in one process, on the in-memory engine and on Zenoh over loopback: one world, whatever carries the frames.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use sensocto_node::engine::Engine;
 use sensocto_node::engine::memory::Hub;
 use sensocto_node::{
     AttributeId, Attributes, BreakerState, ClientUrl, ConnectorId, Freshness, Generation, Handle, Kind, MarkError,
     Next, Node, NodeConfig, NodeName, Order, Origin, PeerConfig, PeerState, Record, RegistryConfig, Sample, Sensor,
     SensorFilter, SensorId, SensorQuery, StartError, StateError, StateSource, Version, World,
 };
+use sensocto_registry::message;
 
 /// What has to happen happens within this, or the test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -229,6 +231,60 @@ async fn over_zenoh_a_second_node_of_the_same_name_is_refused_and_the_first_is_u
     drop(entry);
     until(&b.handle(), "the first one is heard", |world| owner(world, "s1").is_none()).await;
     stop(vec![a, b]).await;
+}
+
+/// What a node says that was started later under a name than every other one.
+fn digest_of_a_later(name: &str) -> (Origin, Vec<u8>) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+    let generation = Generation(u64::try_from(now).expect("milliseconds") + 60_000);
+    let origin = Origin { node: NodeName::new(name).expect("a name"), generation };
+    let digest = message::Digest { version: Version(0), sets: message::Sets::default(), reached: None };
+    let frame = message::encode(&origin, &message::Message::Digest(digest));
+    (origin, frame)
+}
+
+#[tokio::test]
+async fn a_node_that_was_there_first_goes_on_under_a_later_generation_and_its_clients_do_not_notice() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Hub::default();
+    let kept = NodeConfig { data: Some(directory.path().to_owned()), ..config("a", None) };
+    let a = Node::start_on(&kept, |me| hub.connect(me)).expect("started");
+    let b = Node::start_on(&config("b", None), |me| hub.connect(me)).expect("started");
+    let entry = a.handle().register_sensor(sensor("s1")).await.expect("registered");
+    let before = entry.mark().clone();
+    until(&b.handle(), "the sensor is there", |world| owner(world, "s1").is_some()).await;
+    let mut seen = b.handle().subscribe();
+    // Somebody carries a frame of another process to everybody.
+    let (later, frame) = digest_of_a_later("a");
+    let carrier = Origin { node: NodeName::new("carrier").expect("a name"), generation: Generation(1) };
+    let (carrier, _received) = hub.connect(carrier);
+    carrier.publish(frame);
+    let is_back = |world: &World| {
+        let held = world.view.get(Kind::Sensor, "s1");
+        let node = world.view.nodes().get("a");
+        held.is_some_and(|held| held.origin.generation > later.generation)
+            && node.is_some_and(|node| node.proved_at.is_some() && node.born == a.handle().me().generation)
+    };
+    until(&b.handle(), "the first process is believed again", is_back).await;
+    let now = a.handle().origin().generation;
+    assert!(now > later.generation && a.handle().me().generation < later.generation);
+    while let Some(next) = seen.try_next(|| b.handle().world()) {
+        let Next::Batch(batch) = next else { panic!("nothing is left out") };
+        for event in batch.events.iter() {
+            assert!(!matches!(event.kind, sensocto_node::EventKind::Unregistered(_)), "{event:?}");
+        }
+    }
+    for handle in [a.handle(), b.handle()] {
+        handle.reach(std::slice::from_ref(&before), DEADLINE).await.expect("an old mark is still answered");
+    }
+    let renamed = Sensor { sensor_name: "Renamed".into(), ..sensor("s1") };
+    let mark = entry.update(Record::Sensor(renamed)).await.expect("its client goes on");
+    assert_eq!(mark.origin, a.handle().origin());
+    b.handle().reach(&[mark], DEADLINE).await.expect("it gets there");
+    stop(vec![a, b]).await;
+    let again = Node::start_on(&kept, |me| hub.connect(me)).expect("started");
+    assert!(again.handle().me().generation > now, "a start comes after what was taken");
+    stop(vec![again]).await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::planted::{self, Fault};
 use crate::set_hash::SetHash;
 
 /// The format of the frames; another one is refused.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 /// Largest frame in bytes that is read at all.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Ranges that one question is about at most.
@@ -96,6 +96,15 @@ pub struct Digest {
     pub sets: Sets,
     /// Its copies; `None` where nothing is said about them this time. The word about the reader's own log is an acknowledgement.
     pub reached: Option<Vec<Reached>>,
+}
+
+/// A process that goes on under a later generation than it was started with, because another one of its name had been started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Birth {
+    /// Its name, and its generation now.
+    pub origin: Origin,
+    /// The generation that it was started with: of two processes of one name, the one with the smaller one stays.
+    pub born: Generation,
 }
 
 /// A question for the part of a log that the asker misses.
@@ -213,6 +222,8 @@ pub enum Message {
     Chunk(Chunk),
     /// As an answer.
     Part(Part),
+    /// To everybody: a digest of a node that knows of processes which go on under a later generation, itself maybe among them.
+    Births(Digest, Vec<Birth>),
 }
 
 /// Why bytes are no frame.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{NodeName, Origin, Version};
+use sensocto_model::{Generation, NodeName, Origin, Version};
 
 use crate::entry::EntrySet;
 use crate::message::Digest;
@@ -75,6 +75,10 @@ pub(crate) struct Retired {
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) origin: Arc<Origin>,
+    /// The generation that its process was started with, where it goes on under a later one.
+    pub(crate) born: Option<Generation>,
+    /// An earlier generation of it still speaks: the next vector says which one is known here, so that it takes a later one.
+    pub(crate) contested: bool,
     pub(crate) state: PeerState,
     pub(crate) since: Duration,
     pub(crate) cause: StateCause,
@@ -103,6 +107,8 @@ impl Peer {
     pub(crate) fn new(origin: Origin, mono: Duration) -> Peer {
         Peer {
             origin: Arc::new(origin),
+            born: None,
+            contested: false,
             state: PeerState::Alive,
             since: mono,
             cause: StateCause::Heard,
@@ -180,6 +186,7 @@ impl Peer {
         let entries = self.replica.entries();
         NodeView {
             origin: Arc::clone(&self.origin),
+            born: self.born.unwrap_or(self.origin.generation),
             state: self.state,
             since: self.since,
             cause: self.cause,

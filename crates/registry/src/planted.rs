@@ -120,6 +120,14 @@ faults! {
     ToldTwice,
     /// Nodes that go all at once are removed like one.
     MassLossBelieved,
+    /// A process whose name is another one's stays.
+    LaterStays,
+    /// A process that was there first takes no later generation.
+    OvertakenForGood,
+    /// A process whose generation is refused does not hear of the later one.
+    EarlierNotAnswered,
+    /// A process that goes on under a later generation does not say that it was there first.
+    BirthNotTold,
 }
 
 #[cfg(feature = "planted")]

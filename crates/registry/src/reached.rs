@@ -186,6 +186,14 @@ points! {
     SentGathered,
     /// A key is held by a stamp that is ahead of the clock.
     StampAheadOfClock,
+    /// A process hears another one of its name that was started before.
+    NameWasTaken,
+    /// A process hears of another one of its name that was started later.
+    Overtaken,
+    /// A process goes on under a later generation.
+    Renewed,
+    /// An earlier generation is told which one is known.
+    EarlierAnswered,
 }
 
 #[cfg(feature = "points")]

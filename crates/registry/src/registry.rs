@@ -2,6 +2,7 @@
 
 mod departures;
 mod error;
+mod namesake;
 mod receive;
 mod repair;
 mod sizes;
@@ -72,9 +73,15 @@ pub enum Output {
         /// The new owner.
         by: Origin,
     },
-    /// Another process speaks under this node's name.
-    NameConflict {
-        /// Its generation; the one with the greater generation has to go.
+    /// Another process has this node's name and was started before: this one has to go.
+    NameTaken {
+        /// The generation that it was started with.
+        generation: Generation,
+    },
+    /// Another process was started under this node's name, and others have heard of it: they refuse this one until it takes a later
+    /// generation by [`Registry::renew`].
+    Overtaken {
+        /// The other one's generation.
         generation: Generation,
     },
 }
@@ -124,6 +131,10 @@ impl Counters {
 pub struct Registry {
     config: Config,
     me: Arc<Origin>,
+    /// The generation that this process was started with.
+    born: Generation,
+    /// When it may next take a later one.
+    renew_not_before: Duration,
     started: Duration,
     log: OriginLog,
     clock: Stamp,
@@ -156,6 +167,8 @@ impl Registry {
         Registry {
             view: View::new(config.fresh_for),
             config,
+            born: me.generation,
+            renew_not_before: Duration::ZERO,
             me: Arc::new(me),
             started: now.mono,
             log: OriginLog::default(),
@@ -177,7 +190,7 @@ impl Registry {
         }
     }
 
-    /// This node and its start.
+    /// This node and its present generation.
     #[must_use]
     pub fn me(&self) -> &Arc<Origin> {
         &self.me
@@ -220,6 +233,7 @@ impl Registry {
     fn local_node(&self) -> NodeView {
         NodeView {
             origin: Arc::clone(&self.me),
+            born: self.born,
             state: PeerState::Local,
             since: self.started,
             cause: StateCause::Heard,
@@ -362,13 +376,18 @@ impl Registry {
         if planted::is(Fault::IdleIsSilent) && self.log.entries().len() > 0 {
             return;
         }
-        let told = self.peers.values().filter(|peer| peer.state != PeerState::Removed);
-        let reached = (self.vector_in == 0).then(|| {
+        let tells = self.vector_in == 0;
+        let births = self.births(tells);
+        let reached = tells.then(|| {
+            let told = self.peers.values_mut().filter_map(|peer| {
+                let contested = std::mem::take(&mut peer.contested);
+                (peer.state != PeerState::Removed || contested).then_some(&*peer)
+            });
             told.map(|peer| Reached { origin: Origin::clone(&peer.origin), version: peer.replica.settled() }).collect()
         });
         self.vector_in = self.vector_in.checked_sub(1).unwrap_or(self.config.vector_every.saturating_sub(1));
         let digest = Digest { version: self.log.version(), sets: *self.log.entries().sets(), reached };
-        self.publish(&Message::Digest(digest));
+        self.publish(&if births.is_empty() { Message::Digest(digest) } else { Message::Births(digest, births) });
     }
 
     /// What is to be done next, oldest first.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensocto_model::{Key, Kind, NodeName, Origin, Record, Stamp, Version};
+use sensocto_model::{Generation, Key, Kind, NodeName, Origin, Record, Stamp, Version};
 
 use crate::entry::Entry;
 use crate::peer::PeerState;
@@ -169,6 +169,9 @@ pub enum EventKind {
 pub struct NodeView {
     /// Its name and its present start.
     pub origin: Arc<Origin>,
+    /// The generation that its process was started with: an earlier one than the present one where another process of its name had
+    /// been started meanwhile. The versions of its log go on from that generation.
+    pub born: Generation,
     /// Whether it is there.
     pub state: PeerState,
     /// Since when, on this node's monotonic clock.

@@ -184,6 +184,15 @@ impl Exchange {
         self.flush(now);
     }
 
+    /// This node goes on under a later generation: each node is told everything anew.
+    pub fn renew(&mut self, me: Origin, now: Duration) {
+        self.me = me;
+        for outbox in self.outboxes.values_mut() {
+            outbox.say_everything(now);
+        }
+        self.flush(now);
+    }
+
     /// A node is gone: its viewers are lost.
     pub fn handle_peer_down(&mut self, node: &NodeName, now: Duration) {
         let linger = crate::attention::linger(self.load);

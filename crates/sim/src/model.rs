@@ -8,8 +8,14 @@ use sensocto_model::{Kind, Record, Stamp};
 
 use crate::names::kind_of;
 
+/// Within this time a registration may not have reached everybody in a calm network, in microseconds.
+const UNHEARD: u64 = 1_000_000;
+
 /// A start of a node: its number and its generation.
 pub(crate) type OriginId = (usize, u64);
+
+/// Where a process runs, and what it is to the others.
+pub(crate) type Writer = (usize, OriginId);
 
 /// What an origin wrote.
 #[derive(Debug, Clone)]
@@ -31,7 +37,7 @@ pub(crate) struct Op {
 }
 
 /// Everything that one origin ever wrote; the version of a line is its place, from 1.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Written {
     ops: Vec<Op>,
     counts: Vec<[u64; 3]>,
@@ -98,6 +104,8 @@ struct Presence {
     gap_at: Option<u64>,
     /// Since when nobody holds it because its node crashed.
     down_since: Option<u64>,
+    /// When somebody held it again after such a crash, and since when nobody had.
+    back: Option<(u64, u64)>,
     /// When a node that held it crashed last.
     crashed_at: Option<u64>,
 }
@@ -114,6 +122,7 @@ pub(crate) struct Holding {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     written: BTreeMap<OriginId, Written>,
+    /// By entry, and by the place where the client's process runs.
     holdings: BTreeMap<(u32, usize), Holding>,
     presences: BTreeMap<u32, Presence>,
     hollowed: BTreeSet<OriginId>,
@@ -151,31 +160,35 @@ impl Model {
     }
 
     /// A client's registration or change.
-    pub(crate) fn put(&mut self, origin: OriginId, entry: u32, stamp: Stamp, record: Record, now: u64, grace: u64) {
+    pub(crate) fn put(&mut self, by: Writer, entry: u32, stamp: Stamp, record: Record, now: u64, grace: u64) {
+        let (place, origin) = by;
         let written = self.written.entry(origin).or_default();
         written.push(Op { entry, at: now, wrote: Wrote::Put { stamp, record: record.clone() } });
         let version = written.version();
-        self.holdings.insert((entry, origin.0), Holding { stamp, version, record });
+        self.holdings.insert((entry, place), Holding { stamp, version, record });
         let presence = self.presences.entry(entry).or_default();
-        if presence.down_since.take().is_some_and(|since| now >= since + grace) {
-            presence.gap_at = Some(now);
+        if let Some(since) = presence.down_since.take() {
+            presence.back = Some((now, since));
+            if now >= since.saturating_add(grace) {
+                presence.gap_at = Some(now);
+            }
         }
     }
 
     /// A client took its entry out.
-    pub(crate) fn removed(&mut self, origin: OriginId, entry: u32, now: u64) {
+    pub(crate) fn removed(&mut self, (place, origin): Writer, entry: u32, now: u64) {
         self.written.entry(origin).or_default().push(Op { entry, at: now, wrote: Wrote::Removed });
-        self.holdings.remove(&(entry, origin.0));
+        self.holdings.remove(&(entry, place));
         // Whoever does not know of another holder yet sees it leave, whether there is one or not.
         self.presences.entry(entry).or_default().gap_at = Some(now);
     }
 
     /// A node gave an entry up; `false` where it did not hold it by that registration.
-    pub(crate) fn moved(&mut self, origin: OriginId, entry: u32, stamp: Stamp, now: u64) -> bool {
-        let held = self.holdings.get(&(entry, origin.0)).is_some_and(|holding| holding.stamp == stamp);
+    pub(crate) fn moved(&mut self, (place, origin): Writer, entry: u32, stamp: Stamp, now: u64) -> bool {
+        let held = self.holdings.get(&(entry, place)).is_some_and(|holding| holding.stamp == stamp);
         if held {
             self.written.entry(origin).or_default().push(Op { entry, at: now, wrote: Wrote::Moved });
-            self.holdings.remove(&(entry, origin.0));
+            self.holdings.remove(&(entry, place));
             let nobody = self.holders(entry).next().is_none();
             let presence = self.presences.entry(entry).or_default();
             if nobody {
@@ -184,6 +197,12 @@ impl Model {
             }
         }
         held
+    }
+
+    /// A process goes on under a later generation: its log goes on as it is.
+    pub(crate) fn renewed(&mut self, from: OriginId, to: OriginId) {
+        let written = self.written(from).clone();
+        self.written.insert(to, written);
     }
 
     /// A process ended: returns the entries whose clients it threw out.
@@ -195,7 +214,9 @@ impl Model {
             let presence = self.presences.entry(*entry).or_default();
             presence.crashed_at = Some(now);
             if nobody {
-                presence.down_since = Some(now);
+                // A registration that its node took with it before anybody heard of it ended no absence.
+                let unheard = presence.back.filter(|(back, _)| now < back + UNHEARD);
+                presence.down_since = Some(unheard.map_or(now, |(_, since)| since));
             }
         }
         lost
@@ -219,10 +240,10 @@ impl Model {
     }
 
     /// The world as it should be seen everywhere: for each entry, the newest registration that a client holds, and how many hold one.
-    pub(crate) fn world(&self, generation_of: impl Fn(usize) -> u64) -> BTreeMap<u32, (OriginId, &Holding, usize)> {
+    pub(crate) fn world(&self, origin_of: impl Fn(usize) -> OriginId) -> BTreeMap<u32, (OriginId, &Holding, usize)> {
         let mut world: BTreeMap<u32, (OriginId, &Holding, usize)> = BTreeMap::new();
         for ((entry, node), holding) in &self.holdings {
-            let origin = (*node, generation_of(*node));
+            let origin = origin_of(*node);
             let holders = world.get(entry).map_or(0, |(_, _, holders)| *holders) + 1;
             let best = world.get(entry).filter(|(other, best, _)| (best.stamp, other) > (holding.stamp, &origin));
             let (origin, holding) = best.map_or((origin, holding), |(origin, holding, _)| (*origin, *holding));

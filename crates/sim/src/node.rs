@@ -22,7 +22,7 @@ pub(crate) enum Input {
     /// A question.
     Ask { from: usize, process: u64, id: u64, frame: Rc<[u8]> },
     /// A frame of an answer to the process that asked.
-    AnswerFrame { from: usize, process: u64, id: u64, bytes: Rc<[u8]>, damaged: bool },
+    AnswerFrame { from: usize, generation: u64, process: u64, id: u64, bytes: Rc<[u8]>, damaged: bool },
     /// The end of an answer.
     AnswerEnd { process: u64, id: u64, complete: bool },
     /// The engine sees a node.
@@ -79,6 +79,8 @@ impl WallClock {
 pub(crate) struct Process {
     pub(crate) registry: Registry,
     pub(crate) origin: Arc<Origin>,
+    /// The generation that it was started with.
+    pub(crate) born: u64,
     /// Names this process within the run.
     pub(crate) number: u64,
     pub(crate) started: u64,
@@ -128,6 +130,9 @@ impl Process {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: NodeName,
+    /// The number in its name: two places may have the same one.
+    pub(crate) number: usize,
+    /// That of the process that runs here, or ran last.
     pub(crate) generation: u64,
     pub(crate) wall: WallClock,
     pub(crate) process: Option<Process>,
@@ -136,6 +141,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// What its process is to the others.
+    pub(crate) fn origin(&self) -> crate::model::OriginId {
+        (self.number, self.generation)
+    }
+
     /// The time as its process sees it.
     pub(crate) fn now(&self, now: u64) -> Now {
         let mono = self.process.as_ref().map_or(Duration::ZERO, |process| process.mono(now));

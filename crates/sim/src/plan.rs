@@ -27,6 +27,8 @@ pub struct Plan {
 pub struct Setup {
     /// How many nodes there are.
     pub nodes: usize,
+    /// Of which node the name is taken by one more process, if that happens: its place comes after those of the nodes.
+    pub twin: Option<usize>,
     /// Frames keep their order on each link, as on a connection; else each is on its own.
     pub streams: bool,
     /// Whether one more node speaks nonsense about its own log.
@@ -56,6 +58,12 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Where processes may run: the nodes, and one more for a second process of one name.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.nodes + usize::from(self.twin.is_some())
+    }
+
     /// Makes every limit one that calm work does not reach.
     pub(crate) fn widen_limits(&mut self) {
         let config = &mut self.config;
@@ -141,6 +149,11 @@ pub struct Timed {
     pub action: Action,
 }
 
+/// The lies that a hostile node has; the last one is that every other node was started later under its name.
+pub(crate) const FORGE_KINDS: u64 = 17;
+/// That one.
+pub(crate) const FORGE_LATER: u64 = 16;
+
 /// Something that happens. Where it makes no sense (a node that is down cannot crash), nothing does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -164,6 +177,8 @@ pub enum Action {
     Crash { node: usize, noticed: bool },
     /// A node is started anew, with a larger generation.
     Start { node: usize },
+    /// One more process is started under the name of a node that runs; it asks first who is there, or nobody answers it in time.
+    Twin { asks: bool },
     /// The clients that a crash threw out, or a share of them, come back, at a node.
     Reconnect { from: usize, to: usize, percent: u32 },
     /// A process stands still.
@@ -243,15 +258,18 @@ impl Action {
     pub(crate) fn is_calm(&self) -> bool {
         let unnoticed = matches!(self, Action::Crash { noticed: false, .. });
         let disturbs = matches!(self, Action::Pause { .. } | Action::Slow { .. } | Action::Forge { .. })
-            || matches!(self, Action::Hollow { .. } | Action::ConfirmLoss { .. });
+            || matches!(self, Action::Hollow { .. } | Action::ConfirmLoss { .. } | Action::Twin { .. });
         !unnoticed && !disturbs && !self.cuts() && self.rates().is_none_or(Rates::is_calm)
     }
 
     /// Whether no process ends or stands still for more than a second, and no link is cut.
     fn is_gentle(&self) -> bool {
-        let goes = matches!(self, Action::Crash { .. } | Action::Start { .. } | Action::Slow { .. });
+        let goes =
+            matches!(self, Action::Crash { .. } | Action::Start { .. } | Action::Slow { .. } | Action::Twin { .. });
+        // Who is told of a later process of its name takes a later generation.
+        let renews = matches!(self, Action::Forge { kind: FORGE_LATER });
         let sleeps = matches!(self, Action::Pause { ms, .. } if *ms > 1_000);
-        !goes && !sleeps && !self.cuts() && self.rates().is_none_or(Rates::is_gentle)
+        !goes && !renews && !sleeps && !self.cuts() && self.rates().is_none_or(Rates::is_gentle)
     }
 
     fn cuts(&self) -> bool {

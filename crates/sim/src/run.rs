@@ -4,6 +4,7 @@ mod act;
 mod carry;
 mod hostile;
 mod input;
+mod namesakes;
 mod stages;
 
 use std::cmp::Reverse;
@@ -131,6 +132,9 @@ struct Run<'a> {
     events: u64,
     around: Surroundings,
     hostile: hostile::Hostile,
+    /// The last generation of each name.
+    generations: Vec<u64>,
+    starts: Vec<namesakes::Start>,
     quiet: bool,
     /// Between which nodes the next delta loses its lines.
     hollow: Option<(usize, usize)>,
@@ -142,9 +146,10 @@ impl<'a> Run<'a> {
     fn new(plan: &'a Plan, with_lines: bool) -> Run<'a> {
         let setup = &plan.setup;
         let wall = |at: usize| WallClock::new(setup.skews_ms.get(at).copied().unwrap_or(0));
-        let nodes = (0..setup.nodes).filter_map(|at| {
-            let name = node_name(at).ok()?;
-            Some(Node { name, generation: 0, wall: wall(at), process: None, lost: Vec::new() })
+        let nodes = (0..setup.places()).filter_map(|at| {
+            let number = setup.twin.filter(|_| at == setup.nodes).unwrap_or(at);
+            let name = node_name(number).ok()?;
+            Some(Node { name, number, generation: 0, wall: wall(at), process: None, lost: Vec::new() })
         });
         Run {
             plan,
@@ -153,7 +158,7 @@ impl<'a> Run<'a> {
             queued: 0,
             nodes: nodes.collect(),
             // The hostile node is the last one.
-            network: Network::new(plan.seed, setup.nodes + 1, setup.streams, setup.rates),
+            network: Network::new(plan.seed, setup.places() + 1, setup.streams, setup.rates),
             model: Model::default(),
             trace: Trace::new(with_lines),
             points: Points::default(),
@@ -170,13 +175,15 @@ impl<'a> Run<'a> {
                 unreachable_after: micros(setup.config.unreachable_after + setup.config.digest_interval),
                 calm: plan.is_calm(),
                 gentle: plan.is_gentle() && setup.config.unreachable_after + setup.config.grace >= HARDLY_EVER,
-                hostile: setup.nodes,
+                hostile: setup.places(),
             },
-            hostile: hostile::Hostile::new(plan.seed, setup.nodes),
+            hostile: hostile::Hostile::new(plan.seed, setup.places()),
+            generations: vec![0; setup.nodes],
+            starts: Vec::new(),
             quiet: false,
             hollow: None,
             outputs: Vec::new(),
-            peace: vec![None; setup.nodes],
+            peace: vec![None; setup.places()],
         }
     }
 
@@ -186,7 +193,7 @@ impl<'a> Run<'a> {
             self.queue_at(timed.at_ms * 1_000, Job::Act(number));
         }
         self.plan_stages();
-        for node in 0..self.nodes.len() {
+        for node in 0..self.plan.setup.nodes {
             self.start(node)?;
         }
         while let Some(Reverse(next)) = self.queue.pop() {
@@ -231,13 +238,16 @@ impl<'a> Run<'a> {
         let now = self.now;
         self.processes += 1;
         let number = self.processes;
+        let generation = self.next_generation(self.nodes[at].number, 0);
+        self.starts.push(namesakes::Start { name: self.nodes[at].number, born: generation, place: at, ended: None });
         let node = &mut self.nodes[at];
-        node.generation += 1;
+        node.generation = generation;
         let origin = Origin { node: node.name.clone(), generation: Generation(node.generation) };
         let clock = sensocto_registry::Now { mono: std::time::Duration::ZERO, wall_ms: node.wall.wall_ms(now) };
         let process = Process {
             registry: Registry::new(origin.clone(), self.plan.setup.config.clone(), clock),
             origin: Arc::new(origin),
+            born: generation,
             number,
             started: now,
             paused_until: 0,

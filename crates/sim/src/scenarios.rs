@@ -70,7 +70,7 @@ fn hostile(seed: u64) -> Plan {
     let until = plan.setup.quiet_at_ms;
     let forged = (0..60).map(|number| crate::plan::Timed {
         at_ms: until * number / 60,
-        action: Action::Forge { kind: (seed.wrapping_mul(7) + number * 5) % 16 },
+        action: Action::Forge { kind: (seed.wrapping_mul(7) + number * 5) % crate::plan::FORGE_KINDS },
     });
     plan.actions.extend(forged);
     plan.actions.sort_by_key(|timed| timed.at_ms);

@@ -61,16 +61,20 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// Notes that a frame of a node's generation was read.
     pub(crate) fn hear(&mut self, node: usize, generation: u64, now: u64) {
-        self.sign_of(node, now);
+        self.meet(node, generation, now);
         let heard = self.heard.entry(node).or_default();
         if generation >= heard.generation {
             *heard = Heard { generation, at: now, slept: self.slept };
         }
     }
 
-    /// Notes a sign of a node: for some time from now on nobody can be certain that it is gone.
-    pub(crate) fn sign_of(&mut self, node: usize, now: u64) {
+    /// Notes a sign of a node: for some time from now on nobody can be certain that it is gone. With a later generation it is another one.
+    pub(crate) fn meet(&mut self, node: usize, generation: u64, now: u64) {
         self.signs.insert(node, now);
+        let heard = self.heard.entry(node).or_default();
+        if generation > heard.generation {
+            *heard = Heard { generation, at: now, slept: self.slept };
+        }
     }
 }
 

@@ -82,7 +82,11 @@ fn published(registry: &mut Registry) -> Vec<Vec<u8>> {
     outputs
         .filter_map(|output| match output {
             Output::Publish(frame) => Some(frame),
-            Output::Ask { .. } | Output::Event(_) | Output::Superseded { .. } | Output::NameConflict { .. } => None,
+            Output::Ask { .. }
+            | Output::Event(_)
+            | Output::Superseded { .. }
+            | Output::NameTaken { .. }
+            | Output::Overtaken { .. } => None,
         })
         .collect()
 }

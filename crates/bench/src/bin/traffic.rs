@@ -74,7 +74,10 @@ impl Cluster {
                         }
                         self.nodes[at].handle_answer_end(id, true, self.now);
                     }
-                    Output::Event(_) | Output::Superseded { .. } | Output::NameConflict { .. } => {}
+                    Output::Event(_)
+                    | Output::Superseded { .. }
+                    | Output::NameTaken { .. }
+                    | Output::Overtaken { .. } => {}
                 }
             }
         }

@@ -94,7 +94,7 @@ fn checks(app: &App) -> BTreeMap<&'static str, Check> {
     let world = app.handle.world();
     let me = app.handle.me();
     let health = app.handle.cluster_health();
-    let published = world.view.nodes().get(&me.node).is_some_and(|node| *node.origin == *me);
+    let published = world.view.nodes().get(&me.node).is_some_and(|node| node.born == me.generation);
     let identical = health.identical;
     let retrying = health.joining.iter().filter(|joining| !joining.connected).count();
     let stopping = app.stopping.is_cancelled();

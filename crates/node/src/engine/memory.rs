@@ -41,7 +41,7 @@ impl Member {
 #[derive(Debug)]
 pub struct MemoryEngine {
     hub: Hub,
-    me: Origin,
+    me: Mutex<Origin>,
     dropped: Arc<AtomicU64>,
     signals_dropped: Arc<AtomicU64>,
 }
@@ -68,7 +68,7 @@ impl Hub {
         members.insert(me.node.clone(), member);
         drop(members);
         let received = Received { discovery, signals: signals_receiver };
-        (MemoryEngine { hub: self.clone(), me, dropped, signals_dropped }, received)
+        (MemoryEngine { hub: self.clone(), me: Mutex::new(me), dropped, signals_dropped }, received)
     }
 
     /// A node that was started anew meanwhile stays connected.
@@ -84,9 +84,26 @@ impl Hub {
         }
     }
 
+    fn renew(&self, old: &Origin, new: &Origin) -> bool {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(member) = members.get_mut(&old.node).filter(|member| member.origin == *old) else { return false };
+        member.origin = new.clone();
+        for (_, other) in members.iter().filter(|(name, _)| **name != old.node) {
+            other.send(Inbound::Up(new.clone(), None));
+            other.send(Inbound::Down(old.clone()));
+        }
+        true
+    }
+
     fn others(&self, me: &NodeName) -> Vec<Member> {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.iter().filter(|(name, _)| *name != me).map(|(_, member)| member.clone()).collect()
+    }
+}
+
+impl MemoryEngine {
+    fn me(&self) -> Origin {
+        self.me.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -105,13 +122,13 @@ impl Replier for MemoryReplier {
 
 impl Engine for MemoryEngine {
     fn publish(&self, frame: Vec<u8>) {
-        for other in self.hub.others(&self.me.node) {
+        for other in self.hub.others(&self.me().node) {
             other.send(Inbound::Frame(frame.clone()));
         }
     }
 
     fn send(&self, to: &NodeName, _lane: Lane, frame: Vec<u8>) {
-        let Some(target) = self.hub.others(&self.me.node).into_iter().find(|member| member.origin.node == *to) else {
+        let Some(target) = self.hub.others(&self.me().node).into_iter().find(|member| member.origin.node == *to) else {
             return;
         };
         if target.signals.try_send(frame).is_err() {
@@ -122,7 +139,7 @@ impl Engine for MemoryEngine {
     fn query(&self, to: &NodeName, purpose: Purpose, payload: Vec<u8>, timeout: Duration) -> mpsc::Receiver<Reply> {
         let (sender, receiver) = mpsc::channel(REPLIES_MAX);
         let (inner, mut replies) = mpsc::channel(REPLIES_MAX);
-        let target = self.hub.others(&self.me.node).into_iter().find(|member| member.origin.node == *to);
+        let target = self.hub.others(&self.me().node).into_iter().find(|member| member.origin.node == *to);
         if let Some(target) = target {
             target.send(Inbound::Question(Question { purpose, payload, replier: Box::new(MemoryReplier(inner)) }));
         }
@@ -140,15 +157,21 @@ impl Engine for MemoryEngine {
     }
 
     fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
-        for other in self.hub.others(&self.me.node) {
-            let me = self.me.clone();
+        for other in self.hub.others(&self.me().node) {
+            let me = self.me();
             other.send(if visible { Inbound::Up(me, None) } else { Inbound::Down(me) });
         }
         Box::pin(async { true })
     }
 
+    fn renew(&self, origin: Origin) -> futures_util::future::BoxFuture<'_, bool> {
+        let old = std::mem::replace(&mut *self.me.lock().unwrap_or_else(PoisonError::into_inner), origin.clone());
+        let renewed = self.hub.renew(&old, &origin);
+        Box::pin(async move { renewed })
+    }
+
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {
-        self.hub.disconnect(&self.me);
+        self.hub.disconnect(&self.me());
         Box::pin(async {})
     }
 
@@ -163,6 +186,6 @@ impl Engine for MemoryEngine {
 
 impl Drop for MemoryEngine {
     fn drop(&mut self) {
-        self.hub.disconnect(&self.me);
+        self.hub.disconnect(&self.me());
     }
 }

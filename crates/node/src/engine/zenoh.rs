@@ -64,8 +64,9 @@ pub(crate) struct ZenohEngine {
     publisher: Publisher<'static>,
     dropped: Arc<AtomicU64>,
     signals_dropped: Arc<AtomicU64>,
-    /// The key of the token.
-    alive: String,
+    /// The key of the token, and where others reach this node.
+    alive: std::sync::Mutex<String>,
+    listen: SocketAddr,
     // Undeclared when dropped, which tells the others that this node is gone.
     token: std::sync::Mutex<Option<LivelinessToken>>,
 }
@@ -101,13 +102,25 @@ impl ZenohEngine {
             .express(true)
             .await
             .map_err(engine_error)?;
-        let alive = format!("{prefix}/alive/{}/{}/{}", me.node, me.generation, peer.listen);
+        let alive = alive_key(&prefix, me, peer.listen);
         let token = session.liveliness().declare_token(alive.clone()).await.map_err(engine_error)?;
         watch_liveliness(&session, &prefix, inbound).await.map_err(engine_error)?;
-        let token = std::sync::Mutex::new(Some(token));
-        let engine = ZenohEngine { session, prefix, publisher, dropped, signals_dropped, alive, token };
+        let (token, alive) = (std::sync::Mutex::new(Some(token)), std::sync::Mutex::new(alive));
+        let listen = peer.listen;
+        let engine = ZenohEngine { session, prefix, publisher, dropped, signals_dropped, alive, listen, token };
         Ok((engine, Received { discovery, signals }))
     }
+}
+
+impl ZenohEngine {
+    async fn declare(&self, alive: String) -> Option<LivelinessToken> {
+        let declared = self.session.liveliness().declare_token(alive).await;
+        declared.inspect_err(|error| tracing::warn!(%error, "this node cannot be shown to the others")).ok()
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn engine_error(error: zenoh::Error) -> OpenError {
@@ -178,6 +191,10 @@ async fn find_namesake(session: &Session, prefix: &str, me: &Origin) -> Result<O
         }
     }
     Ok(None)
+}
+
+fn alive_key(prefix: &str, me: &Origin, listen: SocketAddr) -> String {
+    format!("{prefix}/alive/{}/{}/{listen}", me.node, me.generation)
 }
 
 /// Reads a liveliness key; `None` for one that no node of this version declares.
@@ -339,29 +356,43 @@ impl Engine for ZenohEngine {
 
     fn show(&self, visible: bool) -> futures_util::future::BoxFuture<'_, bool> {
         Box::pin(async move {
-            let held = self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let shown = match (held, visible) {
-                (Some(token), false) => return token.undeclare().await.is_ok(),
-                (None, false) => return true,
-                (Some(token), true) => Ok(token),
-                (None, true) => self.session.liveliness().declare_token(self.alive.clone()).await,
-            };
-            match shown {
-                Ok(token) => {
-                    *self.token.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(token);
+            let held = lock(&self.token).take();
+            match (held, visible) {
+                (Some(token), false) => token.undeclare().await.is_ok(),
+                (None, false) => true,
+                (Some(token), true) => {
+                    *lock(&self.token) = Some(token);
                     true
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "this node cannot be shown to the others");
-                    false
+                (None, true) => {
+                    let alive = lock(&self.alive).clone();
+                    self.declare(alive).await.is_some_and(|token| lock(&self.token).replace(token).is_none())
                 }
+            }
+        })
+    }
+
+    fn renew(&self, origin: Origin) -> futures_util::future::BoxFuture<'_, bool> {
+        let alive = alive_key(&self.prefix, &origin, self.listen);
+        alive.clone_into(&mut lock(&self.alive));
+        let visible = lock(&self.token).is_some();
+        Box::pin(async move {
+            if !visible {
+                return true;
+            }
+            // The new one first: nobody sees this node gone.
+            let Some(token) = self.declare(alive).await else { return false };
+            let old = lock(&self.token).replace(token);
+            match old {
+                Some(old) => old.undeclare().await.is_ok(),
+                None => true,
             }
         })
     }
 
     fn close(&self) -> futures_util::future::BoxFuture<'_, ()> {
         Box::pin(async {
-            let token = self.token.lock().ok().and_then(|mut token| token.take());
+            let token = lock(&self.token).take();
             if let Some(token) = token {
                 // The session's end tells the others as well.
                 let _ = token.undeclare().await;

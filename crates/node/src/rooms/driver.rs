@@ -174,8 +174,10 @@ impl RoomsDriver {
     fn see(&mut self, world: &World) {
         let me = self.handle.me();
         let alive = world.view.nodes().values().filter(|node| node.state == PeerState::Alive);
-        let alive: BTreeSet<Origin> =
-            alive.map(|node| Origin::clone(&node.origin)).filter(|origin| origin.node != me.node).collect();
+        // Rooms know a process by the generation that it was started with.
+        let process =
+            |node: &sensocto_registry::NodeView| Origin { generation: node.born, ..Origin::clone(&node.origin) };
+        let alive: BTreeSet<Origin> = alive.map(process).filter(|origin| origin.node != me.node).collect();
         if alive != self.reachable {
             self.rooms.handle_reachable(&alive, self.handle.clock().now());
             self.reachable = alive;

@@ -208,7 +208,7 @@ impl Traffic {
             Counters::add(&inner.signals.counters.samples_out, samples);
             Counters::add(&inner.signals.counters.put_off, usize::from(!messages.is_empty() && stream.put_off()));
             for message in messages {
-                let frame = message::encode(&inner.me, &message);
+                let frame = message::encode(&inner.origin(), &message);
                 Counters::add(&inner.signals.counters.frames_out, 1);
                 Counters::add(&inner.signals.counters.bytes_out, frame.len());
                 inner.engine.send(to, Lane::Samples, frame);

@@ -26,6 +26,10 @@ fn real_messages() -> Vec<Message> {
     vec![
         Message::Delta(delta(3, 9, vec![removal("s1", 4)], vec![put("s2", "Greenhouse", 9)])),
         Message::Digest(Digest { version: Version(9), sets, reached }),
+        Message::Births(
+            Digest { version: Version(9), sets, reached: None },
+            vec![Birth { origin: origin("a", 8), born: Generation(5) }],
+        ),
         Message::Ask(Ask { id: 1 << 40, origin: origin("b", 7), want: Want::After(Version(3)) }),
         Message::Ask(Ask { id: 1, origin: origin("b", 7), want: Want::Whole }),
         Message::Chunk(Chunk {
@@ -180,8 +184,17 @@ fn any_message() -> impl Strategy<Value = Message> {
     });
     let reached =
         (any_origin(), any::<u64>()).prop_map(|(origin, version)| Reached { origin, version: Version(version) });
-    let digest = (any::<u64>(), any_sets(), proptest::option::of(vec(reached, 0..6)))
-        .prop_map(|(version, sets, reached)| Message::Digest(Digest { version: Version(version), sets, reached }));
+    let birth = (any_origin(), any::<u64>()).prop_map(|(origin, born)| Birth { origin, born: Generation(born) });
+    let births = proptest::option::of(vec(birth, 0..3));
+    let digest = (any::<u64>(), any_sets(), proptest::option::of(vec(reached, 0..6)), births).prop_map(
+        |(version, sets, reached, births)| {
+            let digest = Digest { version: Version(version), sets, reached };
+            match births {
+                Some(births) => Message::Births(digest, births),
+                None => Message::Digest(digest),
+            }
+        },
+    );
     let want = prop_oneof![
         Just(Want::Whole),
         any::<u64>().prop_map(|after| Want::After(Version(after))),

@@ -24,11 +24,14 @@ pub(super) struct Departing {
 impl Registry {
     /// Whether the registration that an entry moved to, at another node or at this one, has been seen.
     pub(super) fn has_reached(&self, mark: &Reached, key: &Key) -> bool {
-        if mark.origin == *self.me {
-            return self.log.version() >= mark.version;
+        if mark.origin.node == self.me.node {
+            // Whatever this node's generation was then, its log goes on.
+            return mark.origin.generation <= self.me.generation && self.log.version() >= mark.version;
         }
         let Some(peer) = self.peers.get(&mark.origin.node) else { return false };
-        if *peer.origin != mark.origin {
+        // A process that took a later generation goes on with the log that it had.
+        let same_log = peer.born == Some(mark.origin.generation);
+        if *peer.origin != mark.origin && !same_log {
             return peer.origin.generation > mark.origin.generation;
         }
         // Between two states of its log, a copy has passed versions of entries that changed again since and are still to come.

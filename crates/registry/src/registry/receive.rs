@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use sensocto_model::{NodeName, Origin, Stamp};
 
+use super::Registry;
 use super::departures::Departing;
-use super::{Output, Registry};
 use crate::Config;
 use crate::answer::{Answer, Limits};
-use crate::message::{self, Chunk, Delta, Digest, FrameError, Message, Part};
+use crate::message::{self, Birth, Chunk, Delta, Digest, FrameError, Message, Part};
 use crate::peer::{Peer, PeerState, Retired};
 use crate::planted::{self, Fault};
 use crate::reached::{self, Point};
@@ -31,17 +31,19 @@ impl Registry {
         let (sender, message) = message::decode(frame).inspect_err(|error| self.counters.refuse(error.as_str()))?;
         self.wall_ms = now.wall_ms;
         if sender.node == self.me.node {
-            if sender.generation != self.me.generation {
-                self.outputs.push_back(Output::NameConflict { generation: sender.generation });
-            }
+            self.hear_namesake(&sender, &message, now);
             return Ok(());
         }
         if !self.meet(&sender, now) {
+            if matches!(message, Message::Digest(_) | Message::Births(..)) {
+                self.answer_earlier(&sender, now);
+            }
             return Ok(());
         }
         match message {
             Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
-            Message::Digest(digest) => self.take_digest(&sender, digest, now),
+            Message::Digest(digest) => self.take_digest(&sender, digest, &[], now),
+            Message::Births(digest, births) => self.take_digest(&sender, digest, &births, now),
             Message::Chunk(_) => self.counters.refuse("chunk_published"),
             Message::Part(_) => self.counters.refuse("part_published"),
             Message::Ask(_) => self.counters.refuse("ask_published"),
@@ -70,7 +72,7 @@ impl Registry {
             Message::Delta(delta) => self.take_delta(&sender.node, delta, frame.len(), now),
             Message::Chunk(chunk) => self.take_chunk(&sender.node, chunk),
             Message::Part(part) => self.take_part(&sender.node, part),
-            Message::Digest(_) | Message::Ask(_) => self.counters.refuse("not_an_answer"),
+            Message::Digest(_) | Message::Births(..) | Message::Ask(_) => self.counters.refuse("not_an_answer"),
         }
         Ok(())
     }
@@ -176,7 +178,8 @@ impl Registry {
         self.show_changes(node, changes);
     }
 
-    fn take_digest(&mut self, sender: &Origin, digest: Digest, now: Now) {
+    fn take_digest(&mut self, sender: &Origin, digest: Digest, births: &[Birth], now: Now) {
+        self.learn_births(sender, &digest, births, now);
         let Some(peer) = self.peers.get_mut(&sender.node) else { return };
         if !digest.version.is_plausible() {
             self.counters.refuse("version_implausible");

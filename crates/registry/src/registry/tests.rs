@@ -4,6 +4,7 @@ mod forged;
 mod laws;
 mod models;
 mod moves;
+mod namesakes;
 mod never;
 mod nodes;
 mod ranges;

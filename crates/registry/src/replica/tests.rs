@@ -42,7 +42,9 @@ fn frames(log: &OriginLog, after: Option<Version>, bytes_max: usize) -> Vec<Mess
 fn chunks(log: &OriginLog, bytes_max: usize) -> Vec<Chunk> {
     let of = |message| match message {
         Message::Chunk(chunk) => chunk,
-        Message::Delta(_) | Message::Digest(_) | Message::Ask(_) | Message::Part(_) => panic!("no chunk: {message:?}"),
+        Message::Delta(_) | Message::Digest(_) | Message::Births(..) | Message::Ask(_) | Message::Part(_) => {
+            panic!("no chunk: {message:?}")
+        }
     };
     frames(log, None, bytes_max).into_iter().map(of).collect()
 }
@@ -391,7 +393,7 @@ mod laws {
                         let expected = if chunk.last { ChunkStatus::Replaced } else { ChunkStatus::Kept };
                         prop_assert_eq!(take(&mut replica, chunk).0, expected);
                     }
-                    Message::Digest(_) | Message::Ask(_) | Message::Part(_) => prop_assert!(false, "no answer"),
+                    Message::Digest(_) | Message::Births(..) | Message::Ask(_) | Message::Part(_) => prop_assert!(false, "no answer"),
                 }
             }
             prop_assert!(same(&replica, &last));

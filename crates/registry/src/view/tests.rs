@@ -34,6 +34,7 @@ fn owner(view: &View, id: &str) -> Option<String> {
 fn node_view(node: &str, state: PeerState, proved_at: Option<Duration>) -> NodeView {
     NodeView {
         origin: Arc::new(origin(node, 1)),
+        born: Generation(1),
         state,
         since: ms(1_000),
         cause: StateCause::Heard,

@@ -52,9 +52,9 @@ pub(crate) fn take(viewer: &mut Viewer, model: &Model, event: &Event, around: Su
     match event.kind {
         EventKind::Registered | EventKind::Updated => {
             let least = viewer.least.entry((seen.origin, entry)).or_default();
-            ensure(*least <= seen.version || !model.is_sound(seen.origin), "resurrection", || {
-                format!("{}; least is {least}", story())
-            })?;
+            // A hostile node tells one node this of its own log, and another one that.
+            let judged = model.is_sound(seen.origin) && seen.origin.0 != around.hostile;
+            ensure(*least <= seen.version || !judged, "resurrection", || format!("{}; least is {least}", story()))?;
             *least = seen.version;
             viewer.shown.insert(entry, seen);
             owner_wrote(model, entry, &event.held, around)

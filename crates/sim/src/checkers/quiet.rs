@@ -6,20 +6,37 @@ use std::collections::BTreeMap;
 use sensocto_registry::{Config, Freshness, PeerState, Sizes, View};
 
 use super::{Checked, copies, ensure};
-use crate::model::Model;
+use crate::model::{Model, OriginId};
 use crate::node::Traffic;
 use crate::viewer::{Seen, Viewer};
 
-/// The live nodes with their generations.
-pub(crate) type Live = BTreeMap<usize, u64>;
+/// The processes that run.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// By the place where they run.
+    pub(crate) places: BTreeMap<usize, OriginId>,
+    /// The generation of each name.
+    pub(crate) names: BTreeMap<usize, u64>,
+}
+
+impl Live {
+    fn origin_of(&self, place: usize) -> OriginId {
+        self.places.get(&place).copied().unwrap_or((usize::MAX, 0))
+    }
+}
+
+/// Of two processes of one name one has gone.
+pub(crate) fn one_of_each_name(live: &Live) -> Checked {
+    ensure(live.places.len() == live.names.len(), "two_of_one_name", || format!("there are {:?}", live.places))
+}
 
 /// Everything that a live node's clients hold is shown, by its owner and as it is. `told` says whether losers have been told.
 pub(crate) fn nothing_is_missing(viewer: &Viewer, model: &Model, live: &Live) -> Checked {
-    for (entry, (origin, holding, _)) in model.world(|node| live.get(&node).copied().unwrap_or(0)) {
+    for (entry, (origin, holding, _)) in model.world(|place| live.origin_of(place)) {
         let due = Seen { origin, version: holding.version };
         let shown = viewer.shown.get(&entry).copied();
         // An entry of a node that went may still stand before it: its stamp may be later.
-        let of_the_dead = shown.is_some_and(|shown| live.get(&shown.origin.0) != Some(&shown.origin.1));
+        let of_the_dead = shown.is_some_and(|shown| live.names.get(&shown.origin.0) != Some(&shown.origin.1));
         ensure(shown == Some(due) || of_the_dead, "convergence", || {
             format!("e{entry} is {due:?}, shown is {shown:?}")
         })?;
@@ -29,7 +46,7 @@ pub(crate) fn nothing_is_missing(viewer: &Viewer, model: &Model, live: &Live) ->
 
 /// The view is the world, and nothing else.
 pub(crate) fn is_the_world(viewer: &Viewer, model: &Model, live: &Live) -> Checked {
-    let world = model.world(|node| live.get(&node).copied().unwrap_or(0));
+    let world = model.world(|place| live.origin_of(place));
     for (entry, (origin, holding, holders)) in &world {
         let due = Seen { origin: *origin, version: holding.version };
         let shown = viewer.shown.get(entry).copied();
@@ -50,7 +67,7 @@ pub(crate) fn is_proved(view: &View, live: &Live, mono: std::time::Duration, con
         ensure(freshness == Freshness::Fresh, "unproved", || format!("{name} is {freshness:?} for {age:?}: {node:?}"))?;
     }
     let here = view.nodes().values().filter(|node| matches!(node.state, PeerState::Alive | PeerState::Local)).count();
-    ensure(here == live.len(), "unproved", || format!("{here} nodes are alive, there are {}", live.len()))
+    ensure(here == live.names.len(), "unproved", || format!("{here} nodes are alive, there are {}", live.names.len()))
 }
 
 /// Between two moments of peace a node repeats its digest and says nothing else.

@@ -54,6 +54,9 @@ pub fn draw(seed: u64) -> Plan {
         draw_hollow(&mut Rng::new(seed, 8), &setup, &mut actions);
         draw_confirmed(&mut Rng::new(seed, 9), &setup, swarm, &mut actions);
     }
+    if !calm && !gentle {
+        draw_twin(&mut Rng::new(seed, 11), &mut setup, &mut actions);
+    }
     actions.sort_by_key(|timed| timed.at_ms);
     Plan { seed, setup, actions }
 }
@@ -89,6 +92,7 @@ fn draw_setup(rng: &mut Rng, calm: bool) -> Setup {
     let long = rng.chance(50);
     Setup {
         nodes,
+        twin: None,
         streams: rng.chance(400),
         hostile: !calm && rng.chance(100),
         config: draw_config(rng),
@@ -270,7 +274,7 @@ fn draw_faults(rng: &mut Rng, setup: &Setup, swarm: Swarm, gentle: bool, actions
         actions.push(Timed { at_ms: at, action: Action::Rates(draw_rates(rng, gentle)) });
     });
     some(rng, setup.hostile, 40, &mut |rng, at, actions| {
-        actions.push(Timed { at_ms: at, action: Action::Forge { kind: rng.below(16) } });
+        actions.push(Timed { at_ms: at, action: Action::Forge { kind: rng.below(super::FORGE_KINDS) } });
     });
 }
 
@@ -339,6 +343,52 @@ fn draw_confirmed(rng: &mut Rng, setup: &Setup, swarm: Swarm, actions: &mut Vec<
     for _ in 0..rng.between(1, 12) {
         let (at, of) = (rng.index(setup.nodes), rng.index(setup.nodes));
         actions.push(Timed { at_ms: draw_time(rng, setup.quiet_at_ms), action: Action::ConfirmLoss { at, of } });
+    }
+}
+
+/// One more process is started under the name of a node, often where it cannot know: on the other side of a partition.
+fn draw_twin(rng: &mut Rng, setup: &mut Setup, actions: &mut Vec<Timed>) {
+    if setup.nodes < 2 || setup.nodes > 20 || !rng.chance(120) {
+        return;
+    }
+    let (of, twin) = (rng.index(setup.nodes), setup.nodes);
+    setup.twin = Some(of);
+    // It has long been removed when those who heard it hear the first one again.
+    let forgotten = rng.chance(300);
+    let mut at_ms = if forgotten { rng.below(setup.quiet_at_ms / 4) } else { draw_time(rng, setup.quiet_at_ms) };
+    let mut act = |at_ms, action| actions.push(Timed { at_ms, action });
+    for _ in 0..rng.between(1, 2) {
+        if forgotten || rng.chance(600) {
+            let mut groups: Vec<u8> = (0..=setup.nodes).map(|_| u8::from(rng.chance(500))).collect();
+            groups[twin] = 1 - groups[of];
+            act(at_ms, Action::Part { groups, noticed: rng.chance(500) });
+        } else if rng.chance(500) {
+            // The two do not hear each other, and everybody else hears both.
+            act(at_ms, Action::Cut { from: of, to: twin });
+            act(at_ms, Action::Cut { from: twin, to: of });
+        }
+        act(at_ms + 1, Action::Twin { asks: !forgotten && rng.chance(500) });
+        for _ in 0..rng.below(8) {
+            let entry = u32::try_from(rng.below(12)).unwrap_or(0);
+            act(at_ms + rng.between(2, 5_000), Action::Register { node: twin, entry });
+        }
+        let stays = rng.pick(&[100, 2_000, 20_000]);
+        match rng.below(4) {
+            _ if forgotten => {
+                act(at_ms + stays.min(2_000), Action::Crash { node: twin, noticed: true });
+                return;
+            }
+            0 => act(at_ms + stays, Action::Crash { node: twin, noticed: rng.chance(500) }),
+            1 => {
+                act(at_ms + stays, Action::Crash { node: of, noticed: rng.chance(500) });
+                act(at_ms + stays + rng.below(5_000), Action::Start { node: of });
+            }
+            _ => {}
+        }
+        if rng.chance(800) {
+            act(at_ms + stays + rng.below(3_000), Action::Mend);
+        }
+        at_ms += rng.below(30_000);
     }
 }
 

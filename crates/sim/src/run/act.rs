@@ -21,6 +21,7 @@ impl Run<'_> {
             Action::Clear { node, first, count } => self.client_does(*node, *first, *count, ClientOp::Unregister),
             Action::Crash { node, noticed } => self.crash(*node, *noticed),
             Action::Start { node } => self.start_again(*node),
+            Action::Twin { asks } => self.start_twin(*asks)?,
             Action::Reconnect { from, to, percent } => self.reconnect(*from, *to, *percent),
             Action::Pause { node, ms } => self.pause(*node, *ms),
             Action::Slow { node, cost_ms, ms } => self.slow(*node, *cost_ms, *ms),
@@ -69,8 +70,15 @@ impl Run<'_> {
     }
 
     fn crash(&mut self, at: usize, noticed: bool) {
-        let Some(process) = self.nodes.get_mut(at).and_then(|node| node.process.take()) else { return };
-        self.points.reach(if noticed { "crash_noticed" } else { "crash_silent" });
+        if self.end(at, noticed) {
+            self.points.reach(if noticed { "crash_noticed" } else { "crash_silent" });
+        }
+    }
+
+    /// A process ends, for whatever reason; `false` where none runs.
+    pub(super) fn end(&mut self, at: usize, noticed: bool) -> bool {
+        let Some(process) = self.nodes.get_mut(at).and_then(|node| node.process.take()) else { return false };
+        self.note_end(at);
         self.reached_by(&process);
         let lost = self.model.crashed(at, self.now);
         self.nodes[at].lost = lost;
@@ -81,6 +89,7 @@ impl Run<'_> {
                 self.notice(other, &process.origin, false);
             }
         }
+        true
     }
 
     fn start_again(&mut self, at: usize) {
@@ -135,12 +144,14 @@ impl Run<'_> {
 
     /// An operator says at one node that another one is lost.
     fn confirm_loss(&mut self, at: usize, of: usize) -> Checked {
-        let Some(lost) = self.nodes.get(of).map(|node| node.name.clone()) else { return Ok(()) };
+        let Some((lost, number)) = self.nodes.get(of).map(|node| (node.name.clone(), node.number)) else {
+            return Ok(());
+        };
         let (now, clock) = (self.now, self.nodes[at].now(self.now));
         let Some(process) = self.nodes[at].process.as_mut().filter(|process| process.away_until() <= now) else {
             return Ok(());
         };
-        process.viewer.confirmed = Some((of, now));
+        process.viewer.confirmed = Some((number, now));
         if process.registry.confirm_loss(&lost, clock) {
             self.points.reach("loss_confirmed");
         }
@@ -249,10 +260,10 @@ impl Run<'_> {
 
     /// Holds the traffic of every process against what it had to do.
     pub(super) fn check_traffic(&self) -> Checked {
-        for (at, node) in self.nodes.iter().enumerate() {
+        for node in &self.nodes {
             let Some(process) = &node.process else { continue };
             let mut traffic = process.traffic;
-            traffic.changes = self.model.written((at, node.generation)).version();
+            traffic.changes = self.model.written(node.origin()).version();
             let peers = self.nodes.len() + 1;
             limits::traffic(&traffic, &self.plan.setup.config, self.now - process.started, peers)?;
         }

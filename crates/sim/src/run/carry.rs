@@ -8,7 +8,7 @@ use sensocto_registry::message::{self, Content, Message, Range, Want};
 use sensocto_registry::{Cause, EventKind, Output};
 
 use super::{Job, Run};
-use crate::checkers::{Checked, Failure, ensure, events};
+use crate::checkers::{Checked, ensure, events};
 use crate::names::{entry_number, node_number};
 use crate::network::Class;
 use crate::node::Input;
@@ -58,32 +58,30 @@ impl Run<'_> {
                     EventKind::Unregistered(Cause::NodeGone) => "event_node_gone",
                     EventKind::Unregistered(Cause::NodeRestarted) => "event_node_restarted",
                 });
+                self.around.me = self.nodes[at].number;
                 let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
-                self.around.me = at;
                 events::take(&mut process.viewer, &self.model, &event, self.around)
             }
             Output::Superseded { key, stamp, by } => {
                 self.points.reach("superseded");
                 self.trace.line(self.now, || format!("n{at} gave {key} up to {by}"));
-                let origin = (at, self.nodes[at].generation);
+                let origin = self.nodes[at].origin();
                 let entry = entry_number(&key).unwrap_or(u32::MAX);
                 if let Some(process) = self.nodes[at].process.as_mut() {
                     process.removals += 1;
                 }
-                let held = self.model.moved(origin, entry, stamp, self.now);
+                let held = self.model.moved((at, origin), entry, stamp, self.now);
                 ensure(held, "client", || format!("n{at} gave {key} up, which no client held there"))
             }
-            Output::NameConflict { generation } => Err(Failure::new(
-                "name_conflict",
-                format!("n{at} hears of generation {generation} of itself, there is none"),
-            )),
+            Output::NameTaken { generation } => self.give_the_name_up(at, generation.0),
+            Output::Overtaken { generation } => self.renew(at, generation.0),
         }
     }
 
     fn publish(&mut self, at: usize, frame: Rc<[u8]>) -> Checked {
         self.trace.bytes(&frame);
         self.trace.line(self.now, || format!("n{at} publishes {}", frame_in_words(&frame)));
-        let generation = self.nodes[at].generation;
+        let (from, generation) = (self.nodes[at].number, generation_of(&frame));
         if let Some(process) = self.nodes[at].process.as_mut() {
             process.traffic.published += 1;
             if is_digest(&frame) {
@@ -95,7 +93,7 @@ impl Run<'_> {
             let frame = self.perhaps_hollow(at, to, &frame);
             for (arrives_at, place) in [fate.first, fate.second].into_iter().flatten() {
                 let (bytes, damaged) = self.perhaps_damage(Rc::clone(&frame), fate.damaged);
-                let input = Input::Frame { from: at, generation, bytes, damaged };
+                let input = Input::Frame { from, generation, bytes, damaged };
                 self.queue_at(arrives_at, Job::Arrive { to, place: Some(place), input });
             }
         }
@@ -111,7 +109,7 @@ impl Run<'_> {
         let Ok((sender, Message::Delta(delta))) = message::decode(frame) else { return Rc::clone(frame) };
         self.hollow = None;
         self.points.reach("hollow_delta");
-        self.model.hollowed((at, sender.generation.0));
+        self.model.hollowed((self.nodes[at].number, sender.generation.0));
         let hollow = message::Delta { removals: Vec::new(), puts: Vec::new(), ..delta };
         message::encode(&sender, &Message::Delta(hollow)).into()
     }
@@ -119,7 +117,7 @@ impl Run<'_> {
     fn ask(&mut self, at: usize, to: Option<usize>, id: u64, frame: Rc<[u8]>) -> Checked {
         self.trace.bytes(&frame);
         self.trace.line(self.now, || format!("n{at} asks {to:?}, question {id}: {}", frame_in_words(&frame)));
-        let Some(to) = to.filter(|to| *to <= self.nodes.len() && *to != at) else {
+        let Some(to) = to.and_then(|number| self.place_of(at, number)) else {
             return ensure(false, "authority", || format!("n{at} asks {to:?}"));
         };
         let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
@@ -150,13 +148,21 @@ impl Run<'_> {
     }
 }
 
-/// Whether a frame is a digest, without reading all of it.
-fn is_digest(frame: &[u8]) -> bool {
+/// What follows the sender in a frame, and the sender's generation, without reading all of it.
+fn head(frame: &[u8]) -> Option<(u64, u8)> {
     // Format, the name with its length, the generation as a varint, then the number of the variant.
-    let Some(name_len) = frame.get(1) else { return false };
-    let rest = frame.get(2 + usize::from(*name_len)..).unwrap_or_default();
-    let after = rest.iter().position(|byte| byte & 0x80 == 0).unwrap_or(rest.len());
-    rest.get(after + 1) == Some(&1)
+    let rest = frame.get(2 + usize::from(*frame.get(1)?)..)?;
+    let last = rest.iter().position(|byte| byte & 0x80 == 0)?;
+    let generation = rest.get(..=last)?.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
+    Some((generation, *rest.get(last + 1)?))
+}
+
+fn generation_of(frame: &[u8]) -> u64 {
+    head(frame).map_or(0, |(generation, _)| generation)
+}
+
+fn is_digest(frame: &[u8]) -> bool {
+    matches!(head(frame), Some((_, 1 | 5)))
 }
 
 /// A frame for readers of a log.
@@ -172,17 +178,11 @@ pub(super) fn frame_in_words(frame: &[u8]) -> String {
             let lines: String = delta.removals.iter().map(removed).chain(delta.puts.iter().map(put)).take(12).collect();
             format!("delta {}..{}{}{lines}", delta.after, delta.upto, if delta.upto < delta.read_at { "+" } else { "" })
         }
-        Ok((sender, Message::Digest(digest))) => {
-            let counts = digest.sets.0.map(|set| set.count);
-            let reached: String = digest
-                .reached
-                .iter()
-                .flatten()
-                .map(|reached| format!(" {}:{}", reached.origin, reached.version))
-                .take(12)
-                .collect();
-            format!("digest {sender} at {} of {counts:?};{reached}", digest.version)
+        Ok((sender, Message::Births(digest, births))) => {
+            let births: String = births.iter().map(|birth| format!(" {} born {}", birth.origin, birth.born)).collect();
+            format!("{};{births}", digest_in_words(&sender, &digest))
         }
+        Ok((sender, Message::Digest(digest))) => digest_in_words(&sender, &digest),
         Ok((_, Message::Ask(ask))) => format!("ask {} {}", ask.origin, want_in_words(&ask.want)),
         Ok((_, Message::Part(part))) => {
             let content = match &part.content {
@@ -202,6 +202,13 @@ pub(super) fn frame_in_words(frame: &[u8]) -> String {
             )
         }
     }
+}
+
+fn digest_in_words(sender: &Origin, digest: &message::Digest) -> String {
+    let counts = digest.sets.0.map(|set| set.count);
+    let reached = digest.reached.iter().flatten();
+    let reached: String = reached.map(|reached| format!(" {}:{}", reached.origin, reached.version)).take(12).collect();
+    format!("digest {sender} at {} of {counts:?};{reached}", digest.version)
 }
 
 fn want_in_words(want: &Want) -> String {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use sensocto_model::{Generation, Key, Origin, Stamp, Version};
 use sensocto_registry::SetHash;
 use sensocto_registry::message::{
-    self, Ask, Chunk, Content, Delta, Digest, Message, Part, Piece, Put, Range, Reached, Removal, SetDigest, Sets, Want,
+    self, Ask, Birth, Chunk, Content, Delta, Digest, Message, Part, Piece, Put, Range, Reached, Removal, SetDigest,
+    Sets, Want,
 };
 
 use super::{Job, Run};
@@ -113,6 +114,15 @@ impl Hostile {
                 self.version = 0;
                 self.digest(0, Vec::new())
             }
+            crate::plan::FORGE_LATER => {
+                let later = |origin: Origin| Origin { generation: Generation(origin.generation.0 + 1), ..origin };
+                let others: Vec<Origin> = others.into_iter().map(later).collect();
+                let births = others.iter().filter(|_| version.is_multiple_of(2));
+                let births = births.map(|origin| Birth { origin: origin.clone(), born: Generation(0) }).collect();
+                let reached = others.into_iter().map(|origin| Reached { origin, version: Version(0) }).collect();
+                let digest = Digest { version: Version(version), sets: Sets::default(), reached: Some(reached) };
+                Message::Births(digest, births)
+            }
             14 => {
                 self.version += 1;
                 let removal = Removal { key: self.key()?.1, version: Version(version + 1), moved_to: None };
@@ -158,14 +168,15 @@ impl Run<'_> {
         self.points.reach("hostile_asked");
         let Some(origin) = self.hostile.origin() else { return };
         let from = self.around.hostile;
-        let kind = self.hostile.rng.below(16);
+        let kind = self.hostile.rng.below(crate::plan::FORGE_KINDS);
         // About the logs of others it says nothing, and lets the asker wait.
         if asked == origin
             && !self.quiet
             && let Some(message) = self.hostile.message(kind, Vec::new())
         {
             let bytes: Rc<[u8]> = message::encode(&origin, &message).into();
-            let input = Input::AnswerFrame { from, process: *process, id: *id, bytes, damaged: false };
+            let generation = origin.generation.0;
+            let input = Input::AnswerFrame { from, generation, process: *process, id: *id, bytes, damaged: false };
             self.queue_at(self.now + 1_000, Job::Arrive { to: *to, place: None, input });
             let input = Input::AnswerEnd { process: *process, id: *id, complete: kind.is_multiple_of(2) };
             self.queue_at(self.now + 2_000, Job::Arrive { to: *to, place: None, input });

@@ -6,7 +6,7 @@ use sensocto_registry::Now;
 
 use super::{Job, Run};
 use crate::checkers::{Checked, ensure};
-use crate::model::OriginId;
+use crate::model::Writer;
 use crate::names;
 use crate::network::Class;
 use crate::node::{ClientOp, Input};
@@ -87,13 +87,13 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            Input::AnswerFrame { from, process: number, id, bytes, damaged } => {
+            Input::AnswerFrame { from, generation, process: number, id, bytes, damaged } => {
                 if number != process.number {
                     return Ok(());
                 }
                 let result = process.registry.handle_answer_frame(id, &bytes, clock);
                 if !damaged {
-                    process.viewer.sign_of(from, now);
+                    process.viewer.meet(from, generation, now);
                 }
                 self.came(at, from, damaged, result.is_ok())
             }
@@ -106,7 +106,7 @@ impl Run<'_> {
             Input::Up(origin) => {
                 process.traffic.ups += 1;
                 if let Some(seen) = names::node_number(&origin.node) {
-                    process.viewer.sign_of(seen, now);
+                    process.viewer.meet(seen, origin.generation.0, now);
                 }
                 process.registry.handle_peer_up(&origin, clock);
                 Ok(())
@@ -178,7 +178,8 @@ impl Run<'_> {
         let Some((arrives_at, place)) = fate.first else { return last_at };
         let arrives_at = arrives_at.max(last_at + 1);
         let (bytes, damaged) = self.perhaps_damage(bytes, fate.damaged);
-        let input = Input::AnswerFrame { from: at, process, id, bytes, damaged };
+        let (from, generation) = self.nodes[at].origin();
+        let input = Input::AnswerFrame { from, generation, process, id, bytes, damaged };
         self.queue_at(arrives_at, Job::Arrive { to, place: Some(place), input });
         arrives_at
     }
@@ -194,7 +195,7 @@ impl Run<'_> {
 
     /// A client does something at a node.
     fn client(&mut self, at: usize, entry: u32, op: ClientOp, clock: Now) -> Checked {
-        let origin = (at, self.nodes[at].generation);
+        let origin = (at, self.nodes[at].origin());
         match op {
             ClientOp::Register => self.register(origin, entry, clock),
             ClientOp::Update => self.update(origin, entry, false),
@@ -204,37 +205,30 @@ impl Run<'_> {
         }
     }
 
-    fn register(&mut self, origin: OriginId, entry: u32, clock: Now) -> Checked {
-        let Some(process) = self.nodes[origin.0].process.as_mut() else { return Ok(()) };
+    fn register(&mut self, by: Writer, entry: u32, clock: Now) -> Checked {
+        let Some(process) = self.nodes[by.0].process.as_mut() else { return Ok(()) };
         self.writes += 1;
         let Ok(record) = names::record(entry, self.writes, self.plan.setup.padding) else { return Ok(()) };
         let key = record.key();
         let Ok(registration) = process.registry.register(record.clone(), clock) else {
-            return ensure(false, "client", || format!("e{entry} was refused at n{}", origin.0));
+            return ensure(false, "client", || format!("e{entry} was refused at n{}", by.0));
         };
         let stamps = process.stamps.entry(entry).or_default();
         *stamps = (registration.stamp, stamps.0);
-        self.model.put(
-            origin,
-            entry,
-            registration.stamp,
-            record,
-            self.now,
-            self.around.grace.saturating_sub(1_500_000),
-        );
-        let version = self.model.written(origin).version();
+        self.model.put(by, entry, registration.stamp, record, self.now, self.around.grace.saturating_sub(1_500_000));
+        let version = self.model.written(by.1).version();
         ensure(registration.mark.version.0 == version, "client", || {
-            format!("e{entry} got the mark {}, it is change {version} of n{}", registration.mark.version, origin.0)
+            format!("e{entry} got the mark {}, it is change {version} of n{}", registration.mark.version, by.0)
         })?;
         let shown = process.registry.view().get(key.kind, key.id.as_str());
         let here = shown.is_some_and(|held| held.origin == process.origin && held.entry.stamp == registration.stamp);
-        ensure(here, "client", || format!("e{entry} was registered at n{} and is shown as {shown:?}", origin.0))
+        ensure(here, "client", || format!("e{entry} was registered at n{} and is shown as {shown:?}", by.0))
     }
 
-    fn update(&mut self, origin: OriginId, entry: u32, repeat: bool) -> Checked {
-        let Some(process) = self.nodes[origin.0].process.as_mut() else { return Ok(()) };
+    fn update(&mut self, by: Writer, entry: u32, repeat: bool) -> Checked {
+        let Some(process) = self.nodes[by.0].process.as_mut() else { return Ok(()) };
         let Some((stamp, _)) = process.stamps.get(&entry).copied() else { return Ok(()) };
-        let held = self.model.holding(origin.0, entry).filter(|holding| holding.stamp == stamp);
+        let held = self.model.holding(by.0, entry).filter(|holding| holding.stamp == stamp);
         let holds = held.is_some();
         self.writes += 1;
         let record = match held.filter(|_| repeat) {
@@ -244,28 +238,28 @@ impl Run<'_> {
         let Ok(record) = record else { return Ok(()) };
         let mark = process.registry.update(record.clone(), stamp).ok();
         if holds && !repeat {
-            self.model.put(origin, entry, stamp, record, self.now, u64::MAX);
+            self.model.put(by, entry, stamp, record, self.now, u64::MAX);
         }
         self.points.reach(if holds { "update_held" } else { "update_superseded" });
-        let version = holds.then(|| self.model.holding(origin.0, entry).map_or(0, |holding| holding.version));
+        let version = holds.then(|| self.model.holding(by.0, entry).map_or(0, |holding| holding.version));
         ensure(mark.as_ref().map(|mark| mark.version.0) == version, "client", || {
-            format!("the change of e{entry} at n{} got {mark:?}, due is {version:?}", origin.0)
+            format!("the change of e{entry} at n{} got {mark:?}, due is {version:?}", by.0)
         })
     }
 
-    fn unregister(&mut self, origin: OriginId, entry: u32, late: bool) -> Checked {
-        let Some(process) = self.nodes[origin.0].process.as_mut() else { return Ok(()) };
+    fn unregister(&mut self, by: Writer, entry: u32, late: bool) -> Checked {
+        let Some(process) = self.nodes[by.0].process.as_mut() else { return Ok(()) };
         let Some((present, before)) = process.stamps.get(&entry).copied() else { return Ok(()) };
         let stamp = if late { before } else { present };
-        let holds = self.model.holding(origin.0, entry).is_some_and(|holding| holding.stamp == stamp);
+        let holds = self.model.holding(by.0, entry).is_some_and(|holding| holding.stamp == stamp);
         let Ok(key) = names::record(entry, 0, 0).map(|record| record.key()) else { return Ok(()) };
         let done = process.registry.unregister(&key, stamp).is_some();
         if holds {
             process.removals += 1;
-            self.model.removed(origin, entry, self.now);
+            self.model.removed(by, entry, self.now);
         }
         self.points.reach(if holds { "unregister_held" } else { "unregister_superseded" });
-        ensure(done == holds, "client", || format!("e{entry} at n{}: taken out {done}, held {holds}", origin.0))
+        ensure(done == holds, "client", || format!("e{entry} at n{}: taken out {done}, held {holds}", by.0))
     }
 }
 

@@ -21,6 +21,8 @@ impl Run<'_> {
             + 3 * micros(config.ask_pause)
             // The vector by which a node that missed something learns who has it.
             + (8 + u64::from(config.vector_every)) * interval
+            // A process that takes a later generation, and did so not long ago.
+            + if self.plan.setup.twin.is_some() || self.plan.setup.hostile { 8 * interval } else { 0 }
             + 3_000_000;
         let gone_at = converged_at
             + micros(config.unreachable_after)
@@ -77,13 +79,13 @@ impl Run<'_> {
 
     /// Returns whether the run is over.
     pub(super) fn stage(&mut self, stage: u8) -> Result<bool, Failure> {
-        let live: Live = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(at, node)| node.process.as_ref().map(|process| (at, process.origin.generation.0)))
-            .collect();
-        for at in live.keys() {
+        let mut live = Live::default();
+        for (at, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.process.is_some()) {
+            live.places.insert(at, node.origin());
+            live.names.insert(node.number, node.generation);
+        }
+        quiet::one_of_each_name(&live)?;
+        for at in live.places.keys() {
             self.check_stage(stage, *at, &live).map_err(|failure| {
                 Failure::new(failure.check, format!("at n{at}, stage {stage}: {}", failure.detail))
             })?;

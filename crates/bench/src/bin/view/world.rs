@@ -49,6 +49,7 @@ impl World {
     fn nodes(&self) -> BTreeMap<NodeName, NodeView> {
         let view = |origin: &Arc<Origin>| NodeView {
             origin: Arc::clone(origin),
+            born: origin.generation,
             state: PeerState::Local,
             since: Duration::ZERO,
             cause: StateCause::Heard,

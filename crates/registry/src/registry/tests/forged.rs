@@ -166,7 +166,11 @@ fn a_whole_log_is_taken_only_from_the_node_that_was_asked() {
     let output = std::iter::from_fn(|| cluster.registry("b").poll_output());
     let asked = output.filter_map(|output| match output {
         Output::Ask { to, id, .. } => Some((to, id)),
-        Output::Publish(_) | Output::Event(_) | Output::Superseded { .. } | Output::NameConflict { .. } => None,
+        Output::Publish(_)
+        | Output::Event(_)
+        | Output::Superseded { .. }
+        | Output::NameTaken { .. }
+        | Output::Overtaken { .. } => None,
     });
     let (to, id) = asked.last().expect("a question");
     assert_eq!(to, name("a"));
@@ -269,4 +273,36 @@ fn a_record_that_is_not_allowed_is_not_registered() {
     assert!(cluster.registry("a").register(record, now).is_err());
     cluster.drain("a");
     assert_eq!((cluster.view("a").count(Kind::Sensor), cluster.stands("a", "a")), (2, 2));
+}
+
+/// A frame of a node of another version: its checksum is right, whatever it holds.
+fn of_another_format(mut frame: Vec<u8>, format: u8) -> Vec<u8> {
+    frame.truncate(frame.len() - 8);
+    frame[0] = format;
+    let checksum = xxhash_rust::xxh3::xxh3_64(&frame);
+    frame.extend_from_slice(&checksum.to_le_bytes());
+    frame
+}
+
+#[test]
+fn nodes_of_two_formats_take_nothing_of_each_other_and_count_it() {
+    let mut cluster = standing();
+    let before = world_of(&cluster.view("b"));
+    let published = cluster.node("a").published.clone();
+    let question = Message::Ask(Ask { id: 1, origin: origin("b", 1), want: Want::Whole });
+    for format in [message::FORMAT - 1, message::FORMAT + 1, 0, u8::MAX] {
+        let counted = refused(&mut cluster, "b", "frame_format");
+        for frame in &published {
+            let refused = cluster.inject("b", &of_another_format(frame.clone(), format));
+            assert_eq!(refused, Err(FrameError::Format));
+        }
+        let asked = cluster.registry("b").answer(&of_another_format(frame("a", &question), format));
+        assert_eq!(asked.map(|_| ()), Err(FrameError::Format));
+        let answered = cluster.inject_answer("b", 1, &of_another_format(published[0].clone(), format));
+        assert_eq!(answered, Err(FrameError::Format));
+        assert_eq!(refused(&mut cluster, "b", "frame_format"), counted + published.len() as u64 + 2);
+    }
+    assert_eq!(world_of(&cluster.view("b")), before);
+    cluster.run(ms(2_000));
+    cluster.check_converged();
 }

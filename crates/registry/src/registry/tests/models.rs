@@ -261,7 +261,7 @@ impl State {
                     self.held.remove(&lost);
                     self.note_log(node);
                 }
-                Output::NameConflict { .. } => panic!("each name has one process"),
+                Output::NameTaken { .. } | Output::Overtaken { .. } => panic!("each name has one process"),
             }
         }
         // A removal that made room for another node's registration is published by the next flush.

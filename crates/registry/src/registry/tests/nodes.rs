@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::name;
 use crate::{Cause, PeerState, StateCause};
-use sensocto_model::{Generation, Kind};
+use sensocto_model::Kind;
 
 /// A node with five sensors, seen by the others.
 fn with_sensors() -> Cluster {
@@ -220,27 +220,6 @@ fn the_end_of_a_process_is_told_from_a_pause_of_the_network() {
     for viewer in ["a", "b", "c"] {
         assert_eq!(cluster.heard(viewer), [], "at {viewer}");
     }
-}
-
-#[test]
-fn another_process_under_the_same_name_is_reported_and_not_believed() {
-    let mut cluster = three();
-    let mut other = Cluster::new(9, &[], crate::testing::config());
-    other.start("a", 7, 0);
-    other.register("a", "intruder", "x");
-    other.run(ms(100));
-    for frame in &other.node("a").published.clone() {
-        cluster.inject("a", frame).expect("a whole frame");
-    }
-    let conflicts = cluster.node("a").conflicts.clone();
-    assert!(!conflicts.is_empty() && conflicts.iter().all(|generation| *generation == Generation(7)));
-    assert_eq!(cluster.view("a").count(Kind::Sensor), 0);
-    let own = cluster.node("a").published.clone();
-    cluster.node("a").conflicts.clear();
-    for frame in &own {
-        cluster.inject("a", frame).expect("a whole frame");
-    }
-    assert!(cluster.node("a").conflicts.is_empty(), "an echo of itself is no conflict");
 }
 
 #[test]
