@@ -47,10 +47,10 @@ async function post(token, path, body = {}) {
 async function furnish(ada, ben) {
   const sensors = [...(await amber.sensors()).values()];
   const rooms = [["Greenhouse north", true], ["Gym", true], ["Ward 3", false], ["Workshop", true], ["Sleep study", false]];
+  for (const name of ["Weather station", "Roof"]) await post(ben, "/api/v1/rooms", { name, is_public: true });
   let first;
   for (const [at, [name, open]] of rooms.entries()) {
     const { room } = await post(at % 2 === 0 ? ada : ben, "/api/v1/rooms", { name, is_public: open });
-    if (room === undefined) return null;
     const headers = { authorization: `Bearer ${at % 2 === 0 ? ada : ben}` };
     for (const { sensor_id } of sensors.slice(at * 7, at * 7 + 4 + at)) {
       await amber.get(`/api/v1/rooms/${room.id}/sensors/${encodeURIComponent(sensor_id)}`, { method: "PUT", headers });
@@ -108,7 +108,6 @@ async function main() {
   };
   for (const [name, show] of Object.entries(views)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    if (room === null && (name === "rooms" || name === "room")) continue;
     await show();
     await picture(page, name);
   }
@@ -121,7 +120,7 @@ async function main() {
 }
 
 try {
-  await within("the pictures", main(), 260_000);
+  await within("the pictures", main(), 320_000);
 } finally {
   amber.thaw();
   await browser.close();

@@ -74,7 +74,7 @@ export class Plot {
     const time = { low: begin, high: end };
     this.#span = calmSpan(this.#span, spanOf(points.map((point) => point.value)));
     const [wide, tall] = this.#axes(context, width, this.#span);
-    for (const { label, at } of timeTicks(time)) {
+    for (const { label, at } of timeTicks(time, Math.floor(wide / TICK_PX_MIN))) {
       context.fillStyle = colour("muted");
       context.textAlign = "center";
       const half = context.measureText(label).width / 2;
@@ -191,12 +191,15 @@ function linesOf(shape: Shape, samples: readonly Sample[]): Line[] {
   return [{ colour: "accent", points: seriesOf(samples) }];
 }
 
+/** A label of a time has room for itself and some air. */
+const TICK_PX_MIN = 72;
+const TICKS_MAX = 8;
 const STEPS_MS = [10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 21_600_000, 86_400_000];
 
 /** A few moments that people can read, inside of a span of time. */
-function timeTicks(time: Span): { at: number; label: string }[] {
-  const step = STEPS_MS.find((candidate) => (time.high - time.low) / candidate <= 8) ?? 86_400_000;
+function timeTicks(time: Span, most: number): { at: number; label: string }[] {
+  const step = STEPS_MS.find((candidate) => (time.high - time.low) / candidate <= Math.min(TICKS_MAX, Math.max(1, most))) ?? 86_400_000;
   const found: { at: number; label: string }[] = [];
-  for (let at = Math.ceil(time.low / step) * step; at <= time.high && found.length < 8; at += step) found.push({ at, label: formatClock(at) });
+  for (let at = Math.ceil(time.low / step) * step; at <= time.high && found.length < TICKS_MAX; at += step) found.push({ at, label: formatClock(at) });
   return found;
 }
