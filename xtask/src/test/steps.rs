@@ -89,6 +89,13 @@ pub(crate) const STEPS: &[Step] = &[
         run: rooms_simulator,
     },
     Step {
+        name: "partition",
+        what: "rooms on five processes in network namespaces, two cut off from three",
+        after: &["rust"],
+        prepare: namespaces,
+        run: partition,
+    },
+    Step {
         name: "clients",
         what: "the phoenix npm package and a V1 client against real nodes",
         after: &["web-build"],
@@ -227,6 +234,33 @@ fn browser(root: &Path) -> Result<(), String> {
 fn end_to_end(root: &Path, script: &str) -> Result<(), String> {
     cargo(root, &["test", "--workspace", "--no-run", "--quiet"])?;
     process::run(&root.join("web"), "npm", &["run", script])
+}
+
+fn partition(root: &Path) -> Result<(), String> {
+    // The same choice of packages as for the other tests, so that nothing is built anew.
+    cargo(root, &["test", "--workspace", "--quiet", "--test", "partition", "--", "--ignored", "--nocapture"])
+}
+
+fn namespaces(_: &Path) -> Result<(), String> {
+    if !cfg!(target_os = "linux") {
+        return Err("network namespaces are those of Linux".to_owned());
+    }
+    if !is_root() {
+        return Err("making network namespaces needs root".to_owned());
+    }
+    if process::find("ip").is_some() {
+        return Ok(());
+    }
+    if process::find("apt-get").is_none() {
+        return Err("`ip` (iproute2) is not installed, and there is no apt-get to install it with".to_owned());
+    }
+    apt(&["update", "--quiet"])?;
+    apt(&["install", "--quiet", "--yes", "--no-install-recommends", "iproute2"])?;
+    if process::find("ip").is_some() {
+        Ok(())
+    } else {
+        Err("iproute2 was installed but `ip` cannot be found".to_owned())
+    }
 }
 
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];

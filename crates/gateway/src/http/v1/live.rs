@@ -217,7 +217,6 @@ async fn follow(app: Arc<App>, headers: &HeaderMap, query: ListQuery, page: Page
     let audience = Audience::of(&app.handle, viewer.as_ref());
     let spec = live::spec(&app.handle, &audience, query, page.after.as_deref(), 0, page.limit)
         .ok_or_else(|| ApiError::invalid("after", "the `next` of a page of the same query"))?;
-    drop(audience);
     // What is no cursor of a node is that of somebody who was told nothing.
     let resume = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok());
     let following = Following::open(app, spec, viewer, resume).await?;
