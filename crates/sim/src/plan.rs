@@ -10,6 +10,7 @@ use std::time::Duration;
 use sensocto_registry::Config;
 
 pub use draw::draw;
+pub(crate) use draw::draw_storm;
 
 /// Everything about one run.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use sensocto_model::{Generation, Origin};
-use sensocto_registry::{Output, Registry};
+use sensocto_registry::{NodeView, Output, PeerState, Registry, StateCause};
 
 use crate::checkers::events::Surroundings;
 use crate::checkers::{Checked, Failure, copies, ensure, limits};
@@ -296,19 +296,37 @@ impl<'a> Run<'a> {
             self.wake_later(at);
             return Ok(());
         }
+        let mut slept = false;
         if let Some(paused_at) = process.paused_at.take() {
             process.viewer.woke_at = now;
             // A short sleep is not noticed by whoever sleeps.
             if now - paused_at >= noticed {
                 process.viewer.slept += now - paused_at;
                 self.points.reach("pause_long");
+                slept = true;
             }
         }
         let Some(process) = self.process(at, number) else { return Ok(()) };
         if tick_first || process.inbox.is_empty() {
             self.settle(at)?;
+            if slept {
+                self.calls_nobody_silent(at)?;
+            }
         }
         self.read(at)
+    }
+
+    /// Whoever slept, and has read nothing since, does not hold that against the others (I13).
+    fn calls_nobody_silent(&mut self, at: usize) -> Checked {
+        let now = self.now;
+        let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
+        let mono = process.mono(now);
+        let doubted = |node: &&NodeView| {
+            let doubts = matches!(node.state, PeerState::Suspect | PeerState::Unreachable);
+            doubts && node.cause == StateCause::Silent && node.since >= mono
+        };
+        let doubted = process.registry.view().nodes().values().find(doubted);
+        ensure(doubted.is_none(), "self_doubt", || format!("n{at} slept, and calls another one silent: {doubted:?}"))
     }
 
     fn process(&mut self, at: usize, number: u64) -> Option<&mut Process> {

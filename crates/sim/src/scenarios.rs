@@ -1,6 +1,6 @@
 //! Plans that are made for one purpose; the seed draws the rest.
 
-use crate::plan::{Action, Notices, Plan, Rates, draw};
+use crate::plan::{Action, Notices, Plan, Rates, draw, draw_storm};
 
 /// A named way to draw plans.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,7 @@ pub struct Scenario {
 pub fn scenarios() -> &'static [Scenario] {
     &[
         Scenario { name: "swarm", about: "each seed has some kinds of faults and not the others", draw },
+        Scenario { name: "storm", about: "the same with several times as many faults", draw: draw_storm },
         Scenario { name: "calm", about: "work, crashes that are noticed, and restarts; nothing else", draw: calm },
         Scenario { name: "lossy", about: "half of all frames are lost", draw: lossy },
         Scenario {

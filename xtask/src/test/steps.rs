@@ -55,7 +55,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "simulator",
-        what: "2,000 seeds of whole clusters under faults, each run twice",
+        what: "2,000 seeds of whole clusters under faults, each run twice, and 1,000 with many more faults",
         after: &[],
         prepare: always,
         run: simulator,
@@ -163,9 +163,9 @@ fn cargo_test(root: &Path, args: &[&str], variables: &[(&str, &str)]) -> Result<
 }
 
 fn simulator(root: &Path) -> Result<(), String> {
-    let seeds = ["--seeds", "2000", "--twice", "--points"];
     let run = ["run", "--quiet", "--package", "sensocto-sim", "--bin", "sim", "--features", "points", "--"];
-    cargo(root, &[&run[..], &seeds].concat())
+    cargo(root, &[&run[..], &["--seeds", "2000", "--twice", "--points"]].concat())?;
+    cargo(root, &[&run[..], &["--seeds", "1000", "--scenario", "storm"]].concat())
 }
 
 fn planted(root: &Path) -> Result<(), String> {

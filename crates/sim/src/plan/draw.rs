@@ -21,9 +21,35 @@ struct Swarm {
     moves: bool,
 }
 
+/// How often each kind of trouble comes at most in a seed that has it; second processes of a name in so many of 1,000 seeds.
+#[derive(Debug, Clone, Copy)]
+struct Amounts {
+    crashes: u64,
+    pauses: u64,
+    cuts: u64,
+    parts: u64,
+    clocks: u64,
+    twins: u64,
+}
+
+/// Few enough that what follows from one fault is seen before the next one comes.
+const SOME: Amounts = Amounts { crashes: 6, pauses: 6, cuts: 6, parts: 4, clocks: 4, twins: 120 };
+/// Many, one on top of the other.
+const MANY: Amounts = Amounts { crashes: 30, pauses: 15, cuts: 14, parts: 16, clocks: 7, twins: 300 };
+
 /// The plan of a seed.
 #[must_use]
 pub fn draw(seed: u64) -> Plan {
+    draw_with(seed, SOME)
+}
+
+/// The plan of a seed with several times as many faults.
+#[must_use]
+pub(crate) fn draw_storm(seed: u64) -> Plan {
+    draw_with(seed, MANY)
+}
+
+fn draw_with(seed: u64, amounts: Amounts) -> Plan {
     let mut rng = Rng::new(seed, 1);
     // A third of the seeds see a calm or a gentle network: what is promised there is checked there.
     let mood = rng.below(12);
@@ -48,14 +74,14 @@ pub fn draw(seed: u64) -> Plan {
     }
     let mut actions = Vec::new();
     draw_work(&mut rng, &setup, swarm.moves, &mut actions);
-    draw_faults(&mut rng, &setup, swarm, gentle, &mut actions);
+    draw_faults(&mut rng, &setup, swarm, (gentle, amounts), &mut actions);
     draw_mass_crash(&mut Rng::new(seed, 6), &setup, swarm.crashes, &mut actions);
     if !calm {
         draw_hollow(&mut Rng::new(seed, 8), &setup, &mut actions);
         draw_confirmed(&mut Rng::new(seed, 9), &setup, swarm, &mut actions);
     }
     if !calm && !gentle {
-        draw_twin(&mut Rng::new(seed, 11), &mut setup, &mut actions);
+        draw_twin(&mut Rng::new(seed, 11), &mut setup, amounts.twins, &mut actions);
     }
     actions.sort_by_key(|timed| timed.at_ms);
     Plan { seed, setup, actions }
@@ -229,7 +255,13 @@ fn draw_bursts(rng: &mut Rng, setup: &Setup, actions: &mut Vec<Timed>) {
     }
 }
 
-fn draw_faults(rng: &mut Rng, setup: &Setup, swarm: Swarm, gentle: bool, actions: &mut Vec<Timed>) {
+fn draw_faults(
+    rng: &mut Rng,
+    setup: &Setup,
+    swarm: Swarm,
+    (gentle, amounts): (bool, Amounts),
+    actions: &mut Vec<Timed>,
+) {
     let until = setup.quiet_at_ms;
     let mut some = |rng: &mut Rng, wanted: bool, most: u64, draw: &mut dyn FnMut(&mut Rng, u64, &mut Vec<Timed>)| {
         let count = if wanted { rng.between(1, most) } else { 0 };
@@ -238,8 +270,8 @@ fn draw_faults(rng: &mut Rng, setup: &Setup, swarm: Swarm, gentle: bool, actions
             draw(rng, at_ms, actions);
         }
     };
-    some(rng, swarm.crashes, 6, &mut |rng, at, actions| draw_crash(rng, setup, at, actions));
-    some(rng, swarm.pauses, 6, &mut |rng, at, actions| {
+    some(rng, swarm.crashes, amounts.crashes, &mut |rng, at, actions| draw_crash(rng, setup, at, actions));
+    some(rng, swarm.pauses, amounts.pauses, &mut |rng, at, actions| {
         let ms =
             if gentle { rng.between(10, 1_000) } else { rng.pick(&[10, 300, 1_000, 3_000, 15_000, 60_000, 600_000]) };
         actions.push(Timed { at_ms: at, action: Action::Pause { node: rng.index(setup.nodes), ms: ms.min(until) } });
@@ -248,19 +280,19 @@ fn draw_faults(rng: &mut Rng, setup: &Setup, swarm: Swarm, gentle: bool, actions
         let (node, cost_ms, ms) = (rng.index(setup.nodes), rng.pick(&[1, 5, 30]), rng.between(100, 20_000));
         actions.push(Timed { at_ms: at, action: Action::Slow { node, cost_ms, ms } });
     });
-    some(rng, swarm.cuts, 6, &mut |rng, at, actions| {
+    some(rng, swarm.cuts, amounts.cuts, &mut |rng, at, actions| {
         let (from, to) = (rng.index(setup.nodes), rng.index(setup.nodes));
         actions.push(Timed { at_ms: at, action: Action::Cut { from, to } });
         mend_later(rng, at, actions);
     });
-    some(rng, swarm.parts, 4, &mut |rng, at, actions| {
+    some(rng, swarm.parts, amounts.parts, &mut |rng, at, actions| {
         let most = rng.between(2, 3);
         let groups = (0..setup.nodes).map(|_| u8::try_from(rng.below(most)).unwrap_or(0)).collect();
         actions.push(Timed { at_ms: at, action: Action::Part { groups, noticed: rng.chance(500) } });
         mend_later(rng, at, actions);
     });
     some(rng, swarm.resets, 4, &mut |rng, at, actions| draw_reset(rng, setup, at, actions));
-    some(rng, swarm.clocks, 4, &mut |rng, at, actions| {
+    some(rng, swarm.clocks, amounts.clocks, &mut |rng, at, actions| {
         let node = rng.index(setup.nodes);
         let fault = match rng.below(4) {
             0 => ClockFault::Jump { ms: rng.pick(&[-86_400_000, -3_600_000, -1_000, 1_000, 3_600_000, 86_400_000]) },
@@ -347,8 +379,8 @@ fn draw_confirmed(rng: &mut Rng, setup: &Setup, swarm: Swarm, actions: &mut Vec<
 }
 
 /// One more process is started under the name of a node, often where it cannot know: on the other side of a partition.
-fn draw_twin(rng: &mut Rng, setup: &mut Setup, actions: &mut Vec<Timed>) {
-    if setup.nodes < 2 || setup.nodes > 20 || !rng.chance(120) {
+fn draw_twin(rng: &mut Rng, setup: &mut Setup, chance: u64, actions: &mut Vec<Timed>) {
+    if setup.nodes < 2 || setup.nodes > 20 || !rng.chance(chance) {
         return;
     }
     let (of, twin) = (rng.index(setup.nodes), setup.nodes);
