@@ -9,9 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sensocto_model::{NodeName, PresenceTopic, UserId};
 use sensocto_node::ClientUrl;
-
-use crate::duration_text::DurationText;
-use crate::settings::LogFormat;
+use sensocto_settings::{DurationText, LogFormat};
 
 pub(crate) use rooms::{RoomArgs, RoomMemberArgs, RoomSensorArgs, RoomSettingsArgs, RoomsCommand, RoomsFilterArgs};
 
@@ -115,7 +113,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "SENSOCTO_GRACE")]
     pub(crate) grace: Option<DurationText>,
     /// Form of the log on standard error [default: text]
-    #[arg(long, value_name = "FORM", env = "SENSOCTO_LOG_FORMAT")]
+    #[arg(long, value_name = "FORM", env = "SENSOCTO_LOG_FORMAT", value_parser = log_format())]
     pub(crate) log_format: Option<LogFormat>,
     /// Print the settings that would be used, in the form of --config, and exit
     #[arg(long)]
@@ -459,4 +457,12 @@ fn churn(text: &str) -> Result<f64, String> {
 fn number_within(text: &str, low: f64, high: f64) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("not a number; use one from {low} to {high}"))?;
     if (low..=high).contains(&number) { Ok(number) } else { Err(format!("use a number from {low} to {high}")) }
+}
+
+/// The forms of a log: lines for people, or one JSON object a line.
+fn log_format() -> impl clap::builder::TypedValueParser<Value = LogFormat> {
+    use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+    let text = PossibleValue::new("text").help("Lines for people");
+    let json = PossibleValue::new("json").help("One JSON object a line");
+    PossibleValuesParser::new([text, json]).map(|form| if form == "json" { LogFormat::Json } else { LogFormat::Text })
 }

@@ -8,7 +8,6 @@ mod api;
 mod args;
 mod commands;
 mod demo;
-mod duration_text;
 mod failure;
 mod output;
 mod settings;

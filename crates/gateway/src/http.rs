@@ -27,9 +27,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::auth::User;
 use crate::error::ApiError;
 use crate::{lobby, socket};
+use sensocto_tokens::User;
 
 /// In the count of requests, what matched no route.
 const NO_ROUTE: &str = "none";
@@ -116,7 +116,7 @@ fn user(app: &App, headers: &HeaderMap) -> User {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    app.auth.identify(token.map(|(_, token)| token.trim()))
+    app.auth.identify(token.map(|(_, token)| token.trim()), sensocto_tokens::now_s())
 }
 
 fn is_of_the_api(path: &str) -> bool {

@@ -7,7 +7,6 @@
 //! Absent from this crate: the registry, the engine between nodes, anything that outlives a connection.
 
 mod audience;
-mod auth;
 mod error;
 mod http;
 mod limits;
@@ -31,17 +30,17 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use sensocto_node::{ClientUrl, Handle};
+use sensocto_tokens::{Auth, User};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Auth, User};
 use crate::limits::Limits;
 use crate::metrics::GatewayMetrics;
 use crate::origins::Origins;
 
-pub use crate::auth::{KeyError, MintError, SigningKey, UserClaims};
+pub use sensocto_tokens::{KeyError, MintError, SigningKey, UserClaims};
 
 /// What a gateway is told at its start.
 #[derive(Debug, Clone)]

@@ -14,7 +14,6 @@ pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most headers in a request.
 pub(crate) const HEADERS_MAX: usize = 64;
 /// Largest token in bytes. A larger one is refused unread.
-pub(crate) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Most lines on one page of a list.
 pub(crate) const PAGE_MAX: usize = 1_000;
 /// Lines on one page where the request does not say.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::auth::User;
+use sensocto_tokens::User;
 
 /// Sensors that are listed with one room; beyond it, `GET /sensors?room=` has them all.
 const SENSORS_SHOWN_MAX: usize = 200;

@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::auth::{SigningKey, UserClaims};
 use crate::limits::Limits;
 use crate::{Gateway, GatewayConfig};
+use sensocto_tokens::{SigningKey, UserClaims};
 
 /// Longer than anything here takes; it only turns a hanging test into a failing one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -8,12 +8,14 @@
 #![warn(missing_docs)]
 
 pub mod attribute;
+mod client_url;
 mod connector;
 mod error;
 mod generation;
 mod id;
 mod interner;
 mod now;
+mod planted;
 mod presence;
 mod record;
 pub mod room;
@@ -22,6 +24,7 @@ mod stamp;
 pub mod text;
 
 pub use attribute::{Attribute, AttributeId, Attributes};
+pub use client_url::ClientUrl;
 pub use connector::{Connector, FEATURES_MAX};
 pub use error::FieldError;
 pub use generation::{Generation, Origin, Version};

@@ -8,8 +8,8 @@ use sensocto_registry::{Freshness, PeerState};
 use sensocto_rooms::Health as RoomsHealth;
 
 use crate::breakers::BreakerHealth;
-use crate::client_url::ClientUrl;
 use crate::hello::NodeLoad;
+use sensocto_model::ClientUrl;
 
 /// What one node says about the cluster.
 #[derive(Debug, Clone)]

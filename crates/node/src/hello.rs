@@ -15,11 +15,11 @@ use sensocto_registry::breaker::BreakerState;
 use sensocto_signals::{Load, LoadLevel, Reading};
 use serde::{Deserialize, Serialize};
 
-use crate::client_url::ClientUrl;
 use crate::engine::Purpose;
 use crate::handle::{Handle, Inner};
 use crate::propagation::{Note, Propagation};
 use crate::remote;
+use sensocto_model::ClientUrl;
 
 /// How often a node that answers is asked.
 const INTERVAL: Duration = Duration::from_secs(5);

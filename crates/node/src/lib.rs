@@ -8,7 +8,6 @@
 #![warn(missing_docs)]
 
 mod breakers;
-mod client_url;
 mod clock;
 mod config;
 mod driver;
@@ -33,7 +32,6 @@ mod why;
 mod world;
 
 pub use breakers::{BreakerCause, BreakerHealth};
-pub use client_url::ClientUrl;
 pub use clock::Clock;
 pub use config::{NodeConfig, PeerConfig, PeerTls, RegistryConfig};
 pub use handle::{BATCH_MAX, Handle, LocalEntry, WriteError};
@@ -51,9 +49,9 @@ pub use propagation::Propagation;
 pub use remote::{IDS_MAX as STATE_IDS_MAX, StateAnswer, StateError, StateSource};
 pub use rooms::{RoomDone, RoomSights, RoomsBatch, RoomsNext, RoomsPage, RoomsSubscription, RoomsWorld, Sight};
 pub use sensocto_model::{
-    self as model, Attribute, AttributeId, Attributes, ConnectionId, Connector, ConnectorId, FieldError, Generation,
-    Key, Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId, Sensor,
-    SensorId, UserId, Version,
+    self as model, Attribute, AttributeId, Attributes, ClientUrl, ConnectionId, Connector, ConnectorId, FieldError,
+    Generation, Key, Kind, NodeName, Origin, Presence, PresenceFields, PresenceRef, PresenceTopic, Record, RoomId,
+    Sensor, SensorId, UserId, Version,
 };
 pub use sensocto_registry::breaker::BreakerState;
 pub use sensocto_registry::live::{LeftCause, WINDOW_MAX};

@@ -2,40 +2,7 @@
 //!
 //! Without the feature `planted` none is ever there: [`is`] is a constant, and the compiler takes the places away.
 
-/// Names the faults, and lists them.
-macro_rules! faults {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// A fault that can be planted.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Fault {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        #[cfg(feature = "planted")]
-        impl Fault {
-            /// Every fault.
-            pub const ALL: &'static [Fault] = &[$(Fault::$name,)+];
-
-            /// Its name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Fault::$name => stringify!($name),)+
-                }
-            }
-
-            /// What is wrong.
-            #[must_use]
-            pub fn about(self) -> &'static str {
-                match self {
-                    $(Fault::$name => concat!($($doc),+),)+
-                }
-            }
-        }
-    };
-}
-
-faults! {
+sensocto_model::faults! {
     /// A delta is applied though something before it is missing.
     GapSkipped,
     /// A delta that is behind the copy is applied again.
@@ -128,27 +95,4 @@ faults! {
     EarlierNotAnswered,
     /// A process that goes on under a later generation does not say that it was there first.
     BirthNotTold,
-}
-
-#[cfg(feature = "planted")]
-thread_local! {
-    static PRESENT: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
-}
-
-/// Plants a fault in all registries of this thread, or takes it away.
-#[cfg(feature = "planted")]
-pub fn plant(fault: Option<Fault>) {
-    PRESENT.set(fault);
-}
-
-/// Whether a fault is planted.
-#[cfg(feature = "planted")]
-pub(crate) fn is(fault: Fault) -> bool {
-    PRESENT.get() == Some(fault)
-}
-
-/// Whether a fault is planted: without the feature, none is.
-#[cfg(not(feature = "planted"))]
-pub(crate) const fn is(_: Fault) -> bool {
-    false
 }

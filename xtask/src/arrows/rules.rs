@@ -12,13 +12,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("channels", &[]),
     ("signals", &["model"]),
     ("node", &["registry", "rooms", "signals", "model"]),
-    ("gateway", &["channels", "node", "model"]),
+    ("tokens", &["model"]),
+    ("gateway", &["channels", "node", "tokens", "model"]),
     ("client", &["channels"]),
-    ("cli", &["gateway", "node", "client", "model"]),
+    ("settings", &["model"]),
+    ("cli", &["gateway", "node", "client", "settings", "model"]),
     ("sim", &["registry", "rooms", "model"]),
     ("bench", &["client", "node", "registry", "rooms", "model"]),
     ("peers", &["bench", "node"]),
-    ("fuzz", &["registry", "channels", "model"]),
+    ("fuzz", &["registry", "channels", "tokens", "settings", "model"]),
 ];
 
 /// What tests and examples alone may use besides: the gateway is tried with the client that people use, and measured as a whole.

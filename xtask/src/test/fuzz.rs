@@ -7,7 +7,7 @@ use crate::process;
 
 /// The version that is installed where there is none.
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 3] = ["node_frames", "channels_v1", "channels_v2"];
+const TARGETS: [&str; 5] = ["node_frames", "channels_v1", "channels_v2", "tokens", "settings"];
 const SECONDS: u32 = 60;
 /// What an input may have at most, in bytes: larger ones are refused by their length.
 const INPUT_BYTES_MAX: u32 = 4_096;

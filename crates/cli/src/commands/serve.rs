@@ -4,15 +4,16 @@ use std::io::IsTerminal as _;
 
 use sensocto_gateway::{Gateway, GatewayConfig, SigningKey};
 use sensocto_node::{EndCause, Node, NodeConfig, PeerConfig, PeerTls, RegistryConfig};
+use sensocto_settings::{LogFormat, Settings};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
-use crate::settings::{LogFormat, Settings};
+use crate::settings;
 use crate::{output, stop};
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let settings = Settings::of(args).map_err(Failure::usage)?;
+    let settings = settings::of(args).map_err(Failure::usage)?;
     if args.print_config {
         return Ok(output::text(&settings.to_toml())?);
     }

@@ -1,14 +1,18 @@
-use clap::Parser as _;
 use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::*;
+use clap::Parser as _;
+use sensocto_settings::*;
+
+use super::of;
 use crate::args::{Cli, Command};
 
 /// Settings of a command line. The variables of the environment are not set in tests.
 fn settings(flags: &[&str]) -> Result<Settings, SettingsError> {
     let typed = ["sensocto", "serve"].into_iter().chain(flags.iter().copied());
     let Command::Serve(args) = Cli::try_parse_from(typed).expect("known flags").command else { panic!("not serve") };
-    Settings::of(&args)
+    of(&args)
 }
 
 fn refused(flags: &[&str]) -> String {

@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::App;
-use crate::auth::User;
 use crate::error::ApiError;
 use crate::http::query::{NoParameters, Query};
 use crate::listener::PeerAddress;
+use sensocto_tokens::User;
 
 /// The text format that Prometheus reads, in its standardized form (OpenMetrics 1.0).
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

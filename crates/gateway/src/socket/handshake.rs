@@ -41,7 +41,7 @@ pub(crate) async fn upgrade(
         return StatusCode::FORBIDDEN.into_response();
     }
     let token = parameter("token").or_else(|| token_of_subprotocol(&headers));
-    let user = app.auth.identify(token.as_deref());
+    let user = app.auth.identify(token.as_deref(), sensocto_tokens::now_s());
     let session = Session::new(Arc::clone(&app), vsn, written_vsn.is_some(), user);
     upgrade
         .protocols([SUBPROTOCOL])

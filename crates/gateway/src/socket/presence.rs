@@ -23,8 +23,8 @@ use super::sensor::Answer;
 use super::{connector, marks, params};
 use crate::App;
 use crate::audience::{Audience, ROOM_TOPIC};
-use crate::auth::User;
 use crate::presence::{ALL, Count, News, STATE_BYTES_MAX, Topic, Turn, Watch, connection_key};
+use sensocto_tokens::User;
 use updates::Updates;
 pub(super) use updates::{Written, updates_budget};
 

@@ -78,7 +78,8 @@ impl SensorChannel {
             return Err(Json::reason(params::JOIN_CRASHED));
         }
         let token = join.get("bearer_token").and_then(Value::as_str).unwrap_or_default();
-        let bearer = app.auth.check_bearer(token).map_err(|_| Json::reason(params::UNAUTHORIZED))?;
+        let bearer =
+            app.auth.check_bearer(token, sensocto_tokens::now_s()).map_err(|_| Json::reason(params::UNAUTHORIZED))?;
         let wall_ms = app.handle.clock().now().wall_ms;
         let sensor = read(&join, bearer.username, wall_ms).map_err(params::invalid_field)?;
         let entry = app.handle.register_sensor(sensor.clone()).await.map_err(|error| connector::refused(&error))?;

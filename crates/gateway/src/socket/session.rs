@@ -27,8 +27,8 @@ use super::sensor::{self, Answer, SensorChannel};
 use super::signals::{MANY as SIGNALS, ONE as SIGNAL};
 use super::{CloseCause, backpressure, connector, marks, params};
 use crate::App;
-use crate::auth::User;
 use crate::metrics::{JoinOutcome, TopicKind};
+use sensocto_tokens::User;
 
 const SENSOR: &str = "sensocto:sensor:";
 const CONNECTOR: &str = "sensocto:connector:";

@@ -83,8 +83,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Holds what a node shows against what clients were told.
-    pub(super) fn check<'a>(&self, get: impl Fn(&RoomId) -> Option<&'a Room>, calm: bool) -> Result<(), String> {
+    /// Holds what a node shows against what clients were told. `calm`: the network was as it should be; `one_decides`: and no two nodes
+    /// decided in turn without the other's word.
+    pub(super) fn check<'a>(
+        &self,
+        get: impl Fn(&RoomId) -> Option<&'a Room>,
+        calm: bool,
+        one_decides: bool,
+    ) -> Result<(), String> {
         for (request, entry) in
             self.entries.iter().filter(|(_, entry)| matches!(entry.result, Some(Ok(_))) && !entry.lost)
         {
@@ -105,7 +111,8 @@ impl Ledger {
                 }
                 (RoomAsk::Leave, Some(room)) => calm && room.members.contains_key(by) && !self.joined_after(entry, by),
                 (RoomAsk::Update(patch), Some(room)) => {
-                    calm && self.is_last_update(*request, entry)
+                    one_decides
+                        && self.is_last_update(*request, entry)
                         && patch.name.as_ref().is_some_and(|name| room.settings.name != *name)
                 }
                 _ => false,

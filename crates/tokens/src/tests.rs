@@ -18,7 +18,7 @@ fn claims() -> UserClaims {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    now_s()
 }
 
 /// Claims that are valid, for tests to spoil.
@@ -45,10 +45,10 @@ fn hs256(claims: &Value) -> String {
 }
 
 fn is_taken(token: &str) -> bool {
-    let known = auth().identify(Some(token)) != User::Anonymous;
+    let known = auth().identify(Some(token), now()) != User::Anonymous;
     assert_eq!(
         known,
-        auth().check_bearer(token).is_ok(),
+        auth().check_bearer(token, now()).is_ok(),
         "a user token is good for a sensor too, and nothing else is: {token}"
     );
     known
@@ -65,15 +65,15 @@ fn flips(token: &str) -> impl Iterator<Item = String> + '_ {
 #[test]
 fn a_user_token_makes_its_user_known_and_brings_in_sensors_in_their_name() {
     let token = key().mint_user(&claims()).expect("a token");
-    assert_eq!(auth().identify(Some(&token)), User::Known { id: claims().user_id, name: "Ada".to_owned() });
-    assert_eq!(auth().check_bearer(&token), Ok(Bearer { username: Some("Ada".to_owned()) }));
+    assert_eq!(auth().identify(Some(&token), now()), User::Known { id: claims().user_id, name: "Ada".to_owned() });
+    assert_eq!(auth().check_bearer(&token, now()), Ok(Bearer { username: Some("Ada".to_owned()) }));
 }
 
 #[test]
 fn a_sensor_token_brings_in_sensors_and_makes_nobody_known() {
     let token = key().mint_sensor(&claims()).expect("a token");
-    assert_eq!(auth().check_bearer(&token), Ok(Bearer { username: Some("Ada".to_owned()) }));
-    assert_eq!(auth().identify(Some(&token)), User::Anonymous);
+    assert_eq!(auth().check_bearer(&token, now()), Ok(Bearer { username: Some("Ada".to_owned()) }));
+    assert_eq!(auth().identify(Some(&token), now()), User::Anonymous);
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn a_guest_token_brings_in_sensors_in_nobodys_name_and_makes_nobody_known() {
     let token = key().mint_guest().expect("a token");
     let (id, secret) = token.strip_prefix("guest:").and_then(|rest| rest.split_once(':')).expect("two parts");
     assert_eq!((id.len(), secret.len()), (6 + 22, 43));
-    assert_eq!(auth().check_bearer(&token), Ok(Bearer { username: None }));
-    assert_eq!(auth().identify(Some(&token)), User::Anonymous);
+    assert_eq!(auth().check_bearer(&token, now()), Ok(Bearer { username: None }));
+    assert_eq!(auth().identify(Some(&token), now()), User::Anonymous);
     assert_ne!(token, key().mint_guest().expect("another token"));
 }
 
 #[test]
 fn what_is_no_token_is_refused() {
-    assert_eq!(auth().identify(None), User::Anonymous);
+    assert_eq!(auth().identify(None, now()), User::Anonymous);
     for garbage in [
         "",
         " ",
@@ -110,10 +110,10 @@ fn what_is_no_token_is_refused() {
 
 #[test]
 fn missing_is_taken_only_where_the_node_says_so() {
-    assert_eq!(Auth::new(None, true).check_bearer("missing"), Ok(Bearer { username: None }));
-    assert_eq!(Auth::new(None, false).check_bearer("missing"), Err(Unauthorized));
+    assert_eq!(Auth::new(None, true).check_bearer("missing", now()), Ok(Bearer { username: None }));
+    assert_eq!(Auth::new(None, false).check_bearer("missing", now()), Err(Unauthorized));
     for other in ["", "Missing", "missing ", "none"] {
-        assert_eq!(Auth::new(None, true).check_bearer(other), Err(Unauthorized), "{other:?}");
+        assert_eq!(Auth::new(None, true).check_bearer(other, now()), Err(Unauthorized), "{other:?}");
     }
 }
 
@@ -122,9 +122,9 @@ fn without_a_key_no_token_is_taken() {
     let token = key().mint_user(&claims()).expect("a token");
     let guest = key().mint_guest().expect("a token");
     let keyless = Auth::new(None, true);
-    assert_eq!(keyless.identify(Some(&token)), User::Anonymous);
-    assert_eq!(keyless.check_bearer(&token), Err(Unauthorized));
-    assert_eq!(keyless.check_bearer(&guest), Err(Unauthorized));
+    assert_eq!(keyless.identify(Some(&token), now()), User::Anonymous);
+    assert_eq!(keyless.check_bearer(&token, now()), Err(Unauthorized));
+    assert_eq!(keyless.check_bearer(&guest, now()), Err(Unauthorized));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_token_of_another_key_is_refused() {
     let other = SigningKey::from_bytes(&[8; 32]).expect("a key");
     let token = other.mint_user(&claims()).expect("a token");
     assert!(!is_taken(&token));
-    assert!(auth().check_bearer(&other.mint_guest().expect("a token")).is_err());
+    assert!(auth().check_bearer(&other.mint_guest().expect("a token"), now()).is_err());
 }
 
 #[test]
@@ -161,15 +161,15 @@ fn no_character_of_a_user_token_can_be_changed() {
 fn no_character_of_a_guest_token_can_be_changed() {
     let token = key().mint_guest().expect("a token");
     let auth = auth();
-    assert!(auth.check_bearer(&token).is_ok());
+    assert!(auth.check_bearer(&token, now()).is_ok());
     for changed in flips(&token) {
-        assert!(auth.check_bearer(&changed).is_err(), "{changed}");
+        assert!(auth.check_bearer(&changed, now()).is_err(), "{changed}");
     }
     let (guest, secret) = token.rsplit_once(':').expect("two parts");
     for changed in
         [guest.to_owned(), format!("{guest}:"), format!("{token}A"), format!("{token}:"), format!("{guest}:{secret}=")]
     {
-        assert!(auth.check_bearer(&changed).is_err(), "{changed}");
+        assert!(auth.check_bearer(&changed, now()).is_err(), "{changed}");
     }
 }
 
@@ -178,7 +178,7 @@ fn a_guest_cannot_take_the_token_of_another_one() {
     let [first, second] = [key().mint_guest().expect("a token"), key().mint_guest().expect("a token")];
     let (guest, _) = first.rsplit_once(':').expect("two parts");
     let (_, secret) = second.rsplit_once(':').expect("two parts");
-    assert!(auth().check_bearer(&format!("{guest}:{secret}")).is_err());
+    assert!(auth().check_bearer(&format!("{guest}:{secret}"), now()).is_err());
 }
 
 #[test]
@@ -197,6 +197,15 @@ fn a_token_is_valid_in_its_time_give_or_take_a_minute() {
     for (name, value, expected) in table {
         assert_eq!(is_taken(&hs256(&with(name, value.clone()))), expected, "{name} {value}");
     }
+}
+
+#[test]
+fn the_time_is_the_one_that_is_passed_in() {
+    let token = key().mint_user(&claims()).expect("a token");
+    let known = |now_s| auth().identify(Some(&token), now_s) != User::Anonymous;
+    let hour = HOUR.as_secs();
+    assert!(known(now()) && known(now() + hour) && !known(now() + hour + 120) && !known(now() - 120) && !known(0));
+    assert!(!known(u64::MAX));
 }
 
 #[test]
@@ -242,7 +251,7 @@ fn a_token_that_is_too_large_is_refused_however_valid() {
     assert!(fits.len() <= TOKEN_BYTES_MAX && over.len() > TOKEN_BYTES_MAX);
     assert!(is_taken(&fits));
     assert!(!is_taken(&over));
-    assert!(auth().check_bearer(&format!("guest:{}", "x".repeat(64 * 1024))).is_err());
+    assert!(auth().check_bearer(&format!("guest:{}", "x".repeat(64 * 1024)), now()).is_err());
 }
 
 #[test]
@@ -336,7 +345,7 @@ mod laws {
             let changed = String::from_utf8_lossy(&bytes);
             // The last character of a part has bits that say nothing.
             let (one, other) = (decoded(&token), decoded(&changed));
-            prop_assert!(one == other || auth().check_bearer(&changed).is_err(), "{}", changed);
+            prop_assert!(one == other || auth().check_bearer(&changed, now()).is_err(), "{}", changed);
         }
 
         #[test]

@@ -4,63 +4,64 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use sensocto_model::NodeName;
-use sensocto_node::ClientUrl;
+use sensocto_model::{ClientUrl, NodeName};
 use serde::{Deserialize, Serialize};
 
-use super::{LogFormat, SettingsError};
-use crate::args::ServeArgs;
-use crate::duration_text::DurationText;
+use crate::{DurationText, LogFormat, SettingsError};
 
 /// The keys of a settings file, which are the flags with `_` for `-`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Layer {
-    pub(crate) name: Option<NodeName>,
-    pub(crate) cluster: Option<NodeName>,
-    pub(crate) http: Option<SocketAddr>,
-    pub(crate) http_advertise: Option<ClientUrl>,
-    pub(crate) peer: Option<SocketAddr>,
-    pub(crate) join: Option<Vec<String>>,
-    pub(crate) data: Option<PathBuf>,
-    pub(crate) signing_key_file: Option<PathBuf>,
-    pub(crate) insecure_open: Option<bool>,
-    pub(crate) peer_ca: Option<PathBuf>,
-    pub(crate) peer_cert: Option<PathBuf>,
-    pub(crate) peer_key: Option<PathBuf>,
-    pub(crate) allowed_origins: Option<Vec<String>>,
-    pub(crate) grace: Option<DurationText>,
-    pub(crate) log_format: Option<LogFormat>,
+pub struct Layer {
+    /// As the flag.
+    pub name: Option<NodeName>,
+    /// As the flag.
+    pub cluster: Option<NodeName>,
+    /// As the flag.
+    pub http: Option<SocketAddr>,
+    /// As the flag.
+    pub http_advertise: Option<ClientUrl>,
+    /// As the flag.
+    pub peer: Option<SocketAddr>,
+    /// As the flag.
+    pub join: Option<Vec<String>>,
+    /// As the flag.
+    pub data: Option<PathBuf>,
+    /// As the flag.
+    pub signing_key_file: Option<PathBuf>,
+    /// As the flag.
+    pub insecure_open: Option<bool>,
+    /// As the flag.
+    pub peer_ca: Option<PathBuf>,
+    /// As the flag.
+    pub peer_cert: Option<PathBuf>,
+    /// As the flag.
+    pub peer_key: Option<PathBuf>,
+    /// As the flag.
+    pub allowed_origins: Option<Vec<String>>,
+    /// As the flag.
+    pub grace: Option<DurationText>,
+    /// As the flag.
+    pub log_format: Option<LogFormat>,
 }
 
 impl Layer {
-    /// What came by flag or environment; of these two, `clap` has let the flag win.
-    pub(crate) fn typed(args: &ServeArgs) -> Self {
-        let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-        Self {
-            name: args.name.clone(),
-            cluster: args.cluster.clone(),
-            http: args.http,
-            http_advertise: args.http_advertise.clone(),
-            peer: args.peer,
-            join: some(&args.join),
-            data: args.data.clone(),
-            signing_key_file: args.signing_key_file.clone(),
-            insecure_open: args.insecure_open.then_some(true),
-            peer_ca: args.peer_ca.clone(),
-            peer_cert: args.peer_cert.clone(),
-            peer_key: args.peer_key.clone(),
-            allowed_origins: some(&args.allowed_origin),
-            grace: args.grace,
-            log_format: args.log_format,
-        }
-    }
-
-    /// Reads a settings file. Paths in it are relative to the file, so that it can be moved together with its keys.
-    pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
+    /// Reads a settings file.
+    ///
+    /// # Errors
+    /// Names the file, and the line of what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = fs::read_to_string(path)
             .map_err(|error| SettingsError::FileUnreadable { path: path.to_owned(), problem: error.to_string() })?;
-        let mut layer: Self = toml::from_str(&text).map_err(|error| {
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of a settings file. Paths in it are relative to the file, so that it can be moved together with its keys.
+    ///
+    /// # Errors
+    /// Names the file, and the line of what is wrong in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
+        let mut layer: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let problem = error.message().lines().collect::<Vec<_>>().join("; ");
             SettingsError::FileInvalid { path: path.to_owned(), line: before.matches('\n').count() + 1, problem }
@@ -80,7 +81,8 @@ impl Layer {
     }
 
     /// This layer, and `lower` where this one says nothing.
-    pub(crate) fn over(self, lower: Self) -> Self {
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
         Self {
             name: self.name.or(lower.name),
             cluster: self.cluster.or(lower.cluster),
@@ -100,7 +102,10 @@ impl Layer {
         }
     }
 
-    pub(crate) fn to_toml(&self) -> String {
+    /// In the form that [`Layer::parse`] reads.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "paths are the only values without a form, and they were texts")]
+    pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every value of a layer has a form in TOML")
     }
 }

@@ -3,6 +3,8 @@
 //! User and sensor tokens are JSON Web Tokens (RFC 7519) with HMAC-SHA-256 and nothing else. A guest token is
 //! `guest:<guest_id>:<HMAC-SHA-256 of "guest:<guest_id>">`. The two cannot be taken for one another: what is signed in a JSON Web
 //! Token has a dot and no colon, and in a guest token a colon and no dot.
+//!
+//! What is checked depends on the key, the token and the time, which is passed in; sockets, requests and limits are the gateway's.
 
 mod key;
 
@@ -15,16 +17,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use sensocto_node::UserId;
-use sensocto_node::model::{FieldError, text};
+use sensocto_model::{FieldError, UserId, text};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::limits::TOKEN_BYTES_MAX;
 pub use key::{KeyError, SigningKey};
 
 /// Whom a token is meant for. A token of another system that happens to share the key is not taken.
 const AUDIENCE: &str = "sensocto";
+/// Longest token in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// By how many seconds clocks may differ.
 const LEEWAY_S: u64 = 60;
 /// What precedes a user's id in the subject of a token.
@@ -122,7 +124,7 @@ impl SigningKey {
 
     fn mint(&self, claims: &UserClaims, scope: Scope) -> Result<String, MintError> {
         text::check_name("name", &claims.name).map_err(MintError::Name)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = now_s();
         let claims = Claims {
             sub: format!("{SUBJECT}{}", claims.user_id),
             name: claims.name.clone(),
@@ -146,23 +148,28 @@ impl SigningKey {
 
 /// Who is behind a socket or a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum User {
+pub enum User {
     /// Nobody that this node knows.
     Anonymous,
     /// The owner of a valid user token.
-    Known { id: UserId, name: String },
+    Known {
+        /// The user.
+        id: UserId,
+        /// The user's name, for people.
+        name: String,
+    },
 }
 
 /// What a valid bearer token says about a sensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bearer {
+pub struct Bearer {
     /// In whose name, where the token names somebody.
-    pub(crate) username: Option<String>,
+    pub username: Option<String>,
 }
 
 /// A token is not good for what it was shown for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unauthorized;
+pub struct Unauthorized;
 
 /// Why a token is not taken, for the log. It never holds a part of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +199,14 @@ impl Refusal {
     }
 }
 
+/// Seconds since 1970 on this machine's clock.
+#[must_use]
+pub fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// Checks tokens.
-pub(crate) struct Auth {
+pub struct Auth {
     key: Option<(SigningKey, DecodingKey)>,
     validation: Validation,
     accept_missing: bool,
@@ -201,23 +214,24 @@ pub(crate) struct Auth {
 
 impl Auth {
     /// `accept_missing` lets sensors in whose client says that it has no token.
-    pub(crate) fn new(key: Option<SigningKey>, accept_missing: bool) -> Auth {
+    #[must_use]
+    pub fn new(key: Option<SigningKey>, accept_missing: bool) -> Auth {
         let key = key.map(|key| {
             let decoding = DecodingKey::from_secret(key.bytes());
             (key, decoding)
         });
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY_S;
-        validation.validate_nbf = true;
+        // Times are compared here, with the time that is passed in.
+        validation.validate_exp = false;
         validation.aud = Some(HashSet::from([AUDIENCE.to_owned()]));
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
         Auth { key, validation, accept_missing }
     }
 
-    /// Who a token stands for. Whatever is not a valid user token is nobody.
-    pub(crate) fn identify(&self, token: Option<&str>) -> User {
+    /// Who a token stands for at a time, in seconds since 1970. Whatever is not a valid user token is nobody.
+    pub fn identify(&self, token: Option<&str>, now_s: u64) -> User {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return User::Anonymous };
-        let known = self.claims(token).and_then(|claims| match claims.scope {
+        let known = self.claims(token, now_s).and_then(|claims| match claims.scope {
             Scope::User => user(&claims),
             Scope::Sensor => Err(Refusal::Scope),
         });
@@ -227,14 +241,17 @@ impl Auth {
         })
     }
 
-    /// Whether a token may bring in sensors.
-    pub(crate) fn check_bearer(&self, token: &str) -> Result<Bearer, Unauthorized> {
+    /// Whether a token may bring in sensors at a time, in seconds since 1970.
+    ///
+    /// # Errors
+    /// It may not; why is for the log alone.
+    pub fn check_bearer(&self, token: &str, now_s: u64) -> Result<Bearer, Unauthorized> {
         if token == MISSING && self.accept_missing {
             return Ok(Bearer { username: None });
         }
         let bearer = match token.strip_prefix(GUEST) {
             Some(guest) => self.guest(guest).map(|()| Bearer { username: None }),
-            None => self.claims(token).and_then(|claims| match claims.scope {
+            None => self.claims(token, now_s).and_then(|claims| match claims.scope {
                 Scope::User | Scope::Sensor => user(&claims).map(|_| Bearer { username: Some(claims.name) }),
             }),
         };
@@ -244,13 +261,20 @@ impl Auth {
         })
     }
 
-    fn claims(&self, token: &str) -> Result<Claims, Refusal> {
+    fn claims(&self, token: &str, now_s: u64) -> Result<Claims, Refusal> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Refusal::TooLarge);
         }
         let (_, key) = self.key.as_ref().ok_or(Refusal::NoKey)?;
         let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
-        decoded.map(|token| token.claims).map_err(|error| refusal(error.kind()))
+        let claims = decoded.map_err(|error| refusal(error.kind()))?.claims;
+        if claims.exp.saturating_add(LEEWAY_S) < now_s {
+            return Err(Refusal::Expired);
+        }
+        if claims.nbf > now_s.saturating_add(LEEWAY_S) {
+            return Err(Refusal::NotYet);
+        }
+        Ok(claims)
     }
 
     /// Checks `<guest_id>:<token>`.
@@ -282,8 +306,6 @@ fn user(claims: &Claims) -> Result<User, Refusal> {
 fn refusal(error: &ErrorKind) -> Refusal {
     match error {
         ErrorKind::InvalidSignature => Refusal::Signature,
-        ErrorKind::ExpiredSignature => Refusal::Expired,
-        ErrorKind::ImmatureSignature => Refusal::NotYet,
         ErrorKind::InvalidAudience => Refusal::Audience,
         _ => Refusal::Malformed,
     }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::duration_text::DurationText;
+use crate::DurationText;
 
+/// What is wrong.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SettingsError {
+#[expect(missing_docs, reason = "each says itself what it is about")]
+pub enum SettingsError {
     HttpBeyondLoopback { address: SocketAddr },
     PeerBeyondLoopback { address: SocketAddr },
     TlsIncomplete { missing: Vec<&'static str> },

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use sensocto_model::FieldError;
 use serde::{Deserialize, Serialize};
+
+use crate::FieldError;
 
 /// Longest address in bytes.
 const BYTES_MAX: usize = 256;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A duration that is read and shown as a number with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DurationText(pub(crate) Duration);
+pub struct DurationText(pub Duration);
 
 /// Units with their milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
