@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sensocto_model::{NodeName, Origin, Stamp};
-use sensocto_registry::{Now, Registry};
+use sensocto_registry::{NodeView, Now, PeerState, Registry, StateCause};
 
 use crate::plan::ClockFault;
 use crate::viewer::Viewer;
@@ -118,6 +118,15 @@ impl Process {
     /// The process's own clock.
     pub(crate) fn mono(&self, now: u64) -> Duration {
         Duration::from_micros(now - self.started)
+    }
+
+    /// The nodes that it calls silent, and how far.
+    pub(crate) fn silent(&mut self) -> Vec<(NodeName, PeerState)> {
+        let silent = |node: &&NodeView| {
+            matches!(node.state, PeerState::Suspect | PeerState::Unreachable) && node.cause == StateCause::Silent
+        };
+        let nodes = self.registry.view().nodes().values().filter(silent);
+        nodes.map(|node| (node.origin.node.clone(), node.state)).collect()
     }
 
     /// Until when it reads nothing.

@@ -11,8 +11,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use sensocto_model::{Generation, Origin};
-use sensocto_registry::{NodeView, Output, PeerState, Registry, StateCause};
+use sensocto_model::{Generation, NodeName, Origin};
+use sensocto_registry::{Output, PeerState, Registry};
 
 use crate::checkers::events::Surroundings;
 use crate::checkers::{Checked, Failure, copies, ensure, limits};
@@ -308,25 +308,20 @@ impl<'a> Run<'a> {
         }
         let Some(process) = self.process(at, number) else { return Ok(()) };
         if tick_first || process.inbox.is_empty() {
+            let doubted = process.silent();
             self.settle(at)?;
             if slept {
-                self.calls_nobody_silent(at)?;
+                self.doubts_nobody_more(at, number, &doubted)?;
             }
         }
         self.read(at)
     }
 
     /// Whoever slept, and has read nothing since, does not hold that against the others (I13).
-    fn calls_nobody_silent(&mut self, at: usize) -> Checked {
-        let now = self.now;
-        let Some(process) = self.nodes[at].process.as_mut() else { return Ok(()) };
-        let mono = process.mono(now);
-        let doubted = |node: &&NodeView| {
-            let doubts = matches!(node.state, PeerState::Suspect | PeerState::Unreachable);
-            doubts && node.cause == StateCause::Silent && node.since >= mono
-        };
-        let doubted = process.registry.view().nodes().values().find(doubted);
-        ensure(doubted.is_none(), "self_doubt", || format!("n{at} slept, and calls another one silent: {doubted:?}"))
+    fn doubts_nobody_more(&mut self, at: usize, number: u64, before: &[(NodeName, PeerState)]) -> Checked {
+        let Some(process) = self.process(at, number) else { return Ok(()) };
+        let more = process.silent().into_iter().find(|doubted| !before.contains(doubted));
+        ensure(more.is_none(), "self_doubt", || format!("n{at} slept, and calls another one silent: {more:?}"))
     }
 
     fn process(&mut self, at: usize, number: u64) -> Option<&mut Process> {
