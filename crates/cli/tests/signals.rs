@@ -163,7 +163,7 @@ async fn a_viewer_that_does_not_read_costs_the_others_nothing_and_gets_everythin
     assert!(ratio < RATIO_MAX);
     assert!(grown < 32.0 * 1024.0 * 1024.0, "what one client does not read is not kept for it");
     assert_eq!(ages.viewers(), viewers, "no other viewer was closed");
-    assert!(metric(&cluster, 1, "signals_resyncs") >= 1.0);
+    assert!(metric(&cluster, 1, "signals_resyncs_total") >= 1.0);
     running.end().await;
     heavy.end().await;
 }
