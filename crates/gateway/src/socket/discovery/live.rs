@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sensocto_channels::{ChannelId, Json, Payload};
 use sensocto_node::{
-    ConnectorFilter, FieldError, Handle, ListQuery, ListSpec, LiveCursor, LiveError, LiveNext, LiveSubscription, Order,
-    RoomOrder, RoomQuery, SensorQuery, UserFilter, UserId, World,
+    ConnectorFilter, FieldError, Handle, ListQuery, ListSpec, LiveCursor, LiveError, LiveNext, LiveStart,
+    LiveSubscription, Order, RoomOrder, RoomQuery, SensorQuery, UserFilter, UserId, World,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -159,9 +160,21 @@ impl LiveChannel {
         let audience = Audience::of(handle, self.viewer.as_ref());
         match arrived.what {
             What::Opened(Ok(mut subscription)) => {
-                let start = subscription.take_start().map(|start| live::start(handle, &self.spec, start, &audience));
+                let start = subscription.take_start();
+                // What is told from here on builds on the world that the page is of: that of now may be a later one.
+                let world = match &start {
+                    Some(LiveStart::Page { world, .. }) => Arc::clone(world),
+                    Some(LiveStart::Missed(_)) | None => handle.world(),
+                };
+                let resumed = matches!(start, Some(LiveStart::Missed(_)));
+                let start = start.map(|start| live::start(handle, &self.spec, start, &audience));
                 self.waiting = start.unwrap_or_default().into();
-                self.nodes = live::nodes(handle, &handle.world().view);
+                self.nodes = live::nodes(handle, &world.view);
+                if resumed {
+                    // Whoever goes on without a page was told of the nodes by another one.
+                    let json = serde_json::to_string(&Nodes { nodes: &self.nodes }).unwrap_or_default().into();
+                    self.waiting.push_back(LiveMessage { event: "nodes", cursor: None, json });
+                }
                 self.subscription = Some(subscription);
             }
             What::Opened(Err(error)) => self.refuse(error),
